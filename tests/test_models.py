@@ -1,0 +1,78 @@
+"""LeNet against the numbers of the lecture notes."""
+
+import pytest
+import torch
+from torch import nn
+
+from cnnkit.models.lenet import LeNet
+from cnnkit.shapes import full_parameters, shared_parameters
+
+
+def test_parameters_are_the_published_ones():
+    layers = (
+        shared_parameters((5, 5), 1, 6, bias=True),
+        shared_parameters((5, 5), 6, 16, bias=True),
+        full_parameters(400, 120, bias=False) + 120,
+        full_parameters(120, 84) + 84,
+        full_parameters(84, 10) + 10,
+    )
+    assert sum(p.numel() for p in LeNet().parameters()) == sum(layers) == 61_706
+
+
+def test_volumes_are_those_of_the_notes():
+    volumes = []
+    x = torch.zeros(1, 1, 28, 28)
+    for layer in LeNet().features:
+        x = layer(x)
+        volumes.append(tuple(x.shape[1:]))
+    assert volumes == [(6, 28, 28), (6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 10, 10), (16, 5, 5)]
+    assert LeNet().classifier[1].in_features == 400
+
+
+@pytest.mark.parametrize(
+    ("activation", "pool", "expected"),
+    [("relu", "max", (nn.ReLU, nn.MaxPool2d)), ("sigmoid", "average", (nn.Sigmoid, nn.AvgPool2d))],
+)
+def test_options(activation, pool, expected):
+    model = LeNet(num_classes=3, in_channels=2, activation=activation, pool=pool)
+    kinds = [type(layer) for layer in model.modules()]
+    assert all(kinds.count(kind) == number for kind, number in zip(expected, (4, 2), strict=True))
+    assert model(torch.zeros(5, 2, 28, 28)).shape == (5, 3)
+
+
+def test_it_can_learn_ten_digits():
+    from cnnkit.data import mnist5k
+
+    torch.manual_seed(0)
+    train = mnist5k().train
+    x, y = train.x[::400].float() / 255, train.y[::400]
+    assert y.tolist() == list(range(10))
+    model = LeNet()
+    optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+    assert (model(x).argmax(dim=1) == y).all()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: LeNet(activation="tanh"), "activation must be one of relu, sigmoid, got 'tanh'"),
+        (lambda: LeNet(pool="median"), "pool must be one of max, average, got 'median'"),
+        (lambda: LeNet(num_classes=0), "num_classes must be at least 1, got 0"),
+        (lambda: LeNet(in_channels=0), "in_channels must be at least 1, got 0"),
+        (
+            lambda: LeNet()(torch.zeros(1, 3, 28, 28)),
+            r"x must have shape \(N, 1, 28, 28\), got \(1, 3, 28, 28\)",
+        ),
+        (lambda: LeNet()(torch.zeros(1, 1, 32, 32)), r"got \(1, 1, 32, 32\)"),
+        (lambda: LeNet()(torch.zeros(1, 28, 28)), r"got \(1, 28, 28\)"),
+    ],
+)
+def test_bad_input_names_the_argument(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
