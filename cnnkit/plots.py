@@ -1,0 +1,359 @@
+"""Drawings of the book: arrays and sizes in, matplotlib axes out.
+
+Each function draws on the axes it is given, or on a new figure, and returns the axes. Colours are those of
+Okabe and Ito, which the colour-blind can tell apart; signed values go from blue over white to orange, with
+zero in the middle.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
+from numpy.typing import ArrayLike
+
+from cnnkit.shapes import dropped_nodes, output_size
+
+BLUE, ORANGE, GREEN, PINK, SKY, VERMILION = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"
+INK, GREY, PALE = "#222222", "#8a8a8a", "#e9e9e9"
+COLOURS = (BLUE, VERMILION, GREEN, PINK, ORANGE, SKY)
+DIVERGING = LinearSegmentedColormap.from_list("blue-white-orange", [BLUE, "#ffffff", "#c25400"])
+
+Connectivity = Literal["full", "local", "shared"]
+
+
+# ---------------------------------------------------------------------- style
+def use_style() -> None:
+    """Set the book's figure style; in a notebook, also choose the format by what a figure holds.
+
+    Drawings become SVG, the same bytes at every run, so that nbval compares them. A figure that holds an
+    image (``imshow``) becomes PNG.
+    """
+    shell = _shell()
+    if shell is not None:
+        shell.run_line_magic("matplotlib", "inline")  # now, as it would undo the choice of formats later
+        formatters = shell.display_formatter.formatters
+        formatters["image/svg+xml"].for_type(Figure, _svg)
+        formatters["image/png"].for_type(Figure, _png)
+    mpl.rcParams.update(
+        {
+            "axes.prop_cycle": plt.cycler(color=COLOURS),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.grid": False,
+            "figure.figsize": (6.8, 3.2),
+            "figure.dpi": 100,
+            "figure.constrained_layout.use": True,
+            "font.family": "DejaVu Sans",
+            "font.size": 10.5,
+            "image.cmap": "gray",
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+            "mathtext.fontset": "dejavusans",
+            "savefig.facecolor": "white",
+            "svg.hashsalt": "cnnkit",
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+        }
+    )
+
+
+def _shell() -> Any:
+    """The running IPython, or None outside a notebook."""
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython()
+
+
+def _svg(figure: Figure) -> str | None:
+    return (
+        None
+        if _holds_image(figure)
+        else _saved(figure, "svg", metadata={"Date": None, "Creator": None}).decode()
+    )
+
+
+def _png(figure: Figure) -> bytes | None:
+    return _saved(figure, "png", metadata={"Software": None}) if _holds_image(figure) else None
+
+
+def _holds_image(figure: Figure) -> bool:
+    return any(axes.images for axes in figure.axes)
+
+
+def _saved(figure: Figure, format: str, metadata: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=format, metadata=metadata, bbox_inches="tight", pad_inches=0.08)
+    return buffer.getvalue()
+
+
+# ---------------------------------------------------------------------- connections
+def connections(
+    connectivity: Connectivity,
+    n: int = 7,
+    kernel_size: int = 3,
+    stride: int = 1,
+    padding: int = 0,
+    *,
+    highlight: int | None = None,
+    first: int = 1,
+    centred: bool = True,
+    names: tuple[str, str] = ("x", "y"),
+    ax: Axes | None = None,
+) -> Axes:
+    """Two layers of nodes and every weight between them, input below, output above.
+
+    Args:
+        connectivity: ``"full"`` (every pair), ``"local"`` (a window each) or ``"shared"`` (a window each, and
+            equal weights have equal colours).
+        n: nodes of the lower layer.
+        kernel_size: F; a full layer ignores it but for the number of nodes above.
+        stride: S, at least 1.
+        padding: P; padding nodes are dashed and hold a 0 (a full layer has none).
+        highlight: the upper node, counted from 0, whose connections stand out.
+        first: the number of the first lower node.
+        centred: number an upper node after the middle of its window (an odd filter, stride 1); otherwise
+            the upper nodes count on from ``first``.
+        names: letters of the lower and the upper layer's nodes.
+        ax: where to draw.
+
+    Returns:
+        The axes, whose data unit is the distance of two nodes.
+
+    Raises:
+        ValueError: an unknown connectivity, or sizes that `cnnkit.shapes.output_size` refuses.
+    """
+    if connectivity not in ("full", "local", "shared"):
+        raise ValueError(f"connectivity must be 'full', 'local' or 'shared', got {connectivity!r}")
+    n_out = output_size(n, kernel_size, stride, padding, floor=True)
+    ax = _new_axes(ax, figsize=(0.62 * (n + 2 * padding) + 0.6, 2.2))
+    below, above, radius = 0.0, 2.1, 0.3
+    centre = [i * stride - padding + (kernel_size - 1) / 2 for i in range(n_out)]
+    for i in range(n_out):
+        window = (
+            range(n)
+            if connectivity == "full"
+            else range(i * stride - padding, i * stride - padding + kernel_size)
+        )
+        for k, source in enumerate(window):
+            faded = highlight is not None and i != highlight
+            ax.plot(
+                [source, centre[i]],
+                [below, above],
+                color=PALE if faded else COLOURS[k % len(COLOURS)] if connectivity == "shared" else INK,
+                linewidth=1.2 if connectivity == "full" and not highlight else 1.9,
+                alpha=0.55 if connectivity == "full" and highlight is None else 1,
+                zorder=1 if faded else 2,
+            )
+    for j in range(n) if connectivity == "full" else range(-padding, n + padding):
+        inside = 0 <= j < n
+        _node(ax, j, below, radius, f"${names[0]}_{{{j + first}}}$" if inside else "0", padding=not inside)
+    for i in range(n_out):
+        number = first + i + ((kernel_size - 1) // 2 - padding if centred else 0)
+        _node(ax, centre[i], above, radius, f"${names[1]}_{{{number}}}$", colour=SKY)
+    ax.set_xlim(-padding - 0.6, n + padding - 0.4)
+    ax.set_ylim(below - 0.5, above + 0.5)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+def offset_legend(ax: Axes, kernel_size: int, *, centred: bool = True) -> None:
+    """Say which colour of `connections` is which weight: from -q to q if centred, else from 0."""
+    q = (kernel_size - 1) // 2 if centred else 0
+    for k in range(kernel_size):
+        offset = f"{k - q:+d}" if centred and k != q else f"{k - q}"
+        ax.plot([], [], color=COLOURS[k % len(COLOURS)], label=f"$w_{{{offset}}}$")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=kernel_size, handlelength=1.4)
+
+
+def _node(
+    ax: Axes, x: float, y: float, radius: float, text: str, *, colour: str = "white", padding: bool = False
+) -> None:
+    ax.add_patch(
+        Circle(
+            (x, y),
+            radius,
+            facecolor="white" if padding else colour,
+            edgecolor=GREY if padding else INK,
+            linestyle=(0, (2, 2)) if padding else "-",
+            linewidth=1.1,
+            zorder=3,
+        )
+    )
+    ax.text(
+        x, y, text, ha="center", va="center_baseline", fontsize=9.5, color=GREY if padding else INK, zorder=4
+    )
+
+
+# ---------------------------------------------------------------------- windows
+def windows(
+    n: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1, *, ax: Axes | None = None
+) -> Axes:
+    """The padded row, and below it the window of every output node.
+
+    Inputs are grey squares, counted from 0; padding is dashed; what the floor drops is crossed out. A bar is
+    the window of the output node whose number stands at its end. The title is the size equation with its
+    numbers; where it does not hold, it says what is left over.
+
+    Args:
+        n: nodes of the row.
+        kernel_size: F, at least 1.
+        stride: S, at least 1.
+        padding: P, on each side.
+        dilation: distance between neighbouring taps.
+        ax: where to draw.
+
+    Returns:
+        The axes, whose data unit is one node.
+
+    Raises:
+        TypeError, ValueError: sizes that `cnnkit.shapes.output_size` refuses with ``floor=True``.
+    """
+    n_out = output_size(n, kernel_size, stride, padding, dilation, floor=True)
+    dropped = dropped_nodes(n, kernel_size, stride, padding, dilation).nodes
+    step = 0.62
+    ax = _new_axes(ax, figsize=(0.4 * (n + 2 * padding) + 0.4, 0.4 * (1.6 + step * n_out) + 0.3))
+    for j in range(-padding, n + padding):
+        inside = 0 <= j < n
+        ax.add_patch(
+            Rectangle(
+                (j + 0.06, 0.06),
+                0.88,
+                0.88,
+                facecolor=PALE if inside else "white",
+                edgecolor=INK if inside else GREY,
+                linestyle="-" if inside else (0, (2, 2)),
+                linewidth=1,
+            )
+        )
+        ax.text(
+            j + 0.5,
+            0.47,
+            f"{j}" if inside else "·",
+            ha="center",
+            va="center",
+            fontsize=8.5,
+            color=INK if inside else GREY,
+        )
+    for j in range(n + padding - dropped, n + padding):
+        ax.plot([j + 0.12, j + 0.88], [0.12, 0.88], color=VERMILION, linewidth=2)
+        ax.plot([j + 0.12, j + 0.88], [0.88, 0.12], color=VERMILION, linewidth=2)
+    for i in range(n_out):
+        y, colour = -0.35 - step * i, COLOURS[i % 3]
+        taps = [i * stride - padding + k * dilation for k in range(kernel_size)]
+        ax.plot([taps[0] + 0.12, taps[-1] + 0.88], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+        for j in taps:
+            ax.plot([j + 0.12, j + 0.88], [y, y], color=colour, linewidth=5, solid_capstyle="butt")
+        ax.text(taps[-1] + 1.05, y, f"{i}", ha="left", va="center_baseline", fontsize=8.5, color=colour)
+    span = dilation * (kernel_size - 1) + 1
+    left = rf"$({n_out}-1)\cdot{stride}+{span}$"
+    right = rf"${n}+2\cdot{padding}$"
+    ax.set_title(
+        f"{left} = {right}" if not dropped else f"{left} = {right} $-$ {dropped}",
+        color=VERMILION if dropped else INK,
+    )
+    ax.set_xlim(-padding - 0.1, n + padding + 0.55)
+    ax.set_ylim(-0.35 - step * (n_out - 1) - 0.4, 1.1)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+# ---------------------------------------------------------------------- values
+def matrix(values: ArrayLike, *, limit: float | None = None, ax: Axes | None = None) -> Axes:
+    """A matrix as coloured squares, zero white in the middle, row 1 on top.
+
+    Args:
+        values: shape (rows, columns).
+        limit: the absolute value of the ends of the colour scale; by default the largest one that occurs.
+        ax: where to draw.
+    """
+    array = np.asarray(values, dtype=float)
+    ax = _new_axes(ax, figsize=(3.2, 3.2))
+    limit = limit or float(np.abs(array).max()) or 1.0
+    rows, columns = array.shape
+    ax.pcolormesh(
+        np.arange(columns + 1) + 0.5,
+        np.arange(rows + 1) + 0.5,
+        array,
+        cmap=DIVERGING,
+        vmin=-limit,
+        vmax=limit,
+        edgecolors=PALE,
+        linewidth=0.6,
+    )
+    ax.set_aspect("equal")
+    ax.invert_yaxis()
+    ax.spines[["top", "right"]].set_visible(True)
+    ax.set_xticks([1, columns])
+    ax.set_yticks([1, rows])
+    return ax
+
+
+def stems(values: ArrayLike, *, colour: str = BLUE, ax: Axes | None = None, first: int = 1) -> Axes:
+    """A row of numbers, one stem a node.
+
+    Args:
+        values: shape (n,).
+        colour: of the stems.
+        ax: where to draw.
+        first: the number of the first node.
+    """
+    array = np.asarray(values, dtype=float)
+    ax = _new_axes(ax, figsize=(6.8, 1.6))
+    positions = np.arange(first, first + len(array))
+    ax.vlines(positions, 0, array, color=colour, linewidth=2)
+    ax.plot(positions, array, "o", color=colour, markersize=4)
+    ax.axhline(0, color=INK, linewidth=0.8)
+    return ax
+
+
+def curves(
+    x: Sequence[float],
+    runs: ArrayLike,
+    label: str,
+    *,
+    colour: str | None = None,
+    marker: str = "o",
+    ax: Axes | None = None,
+) -> Axes:
+    """One curve with its spread: the median over the runs, and a band from the smallest to the largest.
+
+    Args:
+        x: the points, length k.
+        runs: shape (runs, k).
+        label: for the legend.
+        colour: of curve and band; by default the next of the style.
+        marker: of the points.
+        ax: where to draw.
+
+    Raises:
+        ValueError: ``runs`` does not have one column for every point of ``x``.
+    """
+    array = np.asarray(runs, dtype=float)
+    if array.ndim != 2 or array.shape[1] != len(x):
+        raise ValueError(
+            f"runs must have shape (runs, {len(x)}), a column for each point of x, got {array.shape}"
+        )
+    ax = _new_axes(ax)
+    (line,) = ax.plot(x, np.median(array, axis=0), marker=marker, markersize=5, color=colour, label=label)
+    ax.fill_between(x, array.min(axis=0), array.max(axis=0), color=line.get_color(), alpha=0.22, linewidth=0)
+    return ax
+
+
+def _new_axes(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axes:
+    return plt.subplots(figsize=figsize)[1] if ax is None else ax

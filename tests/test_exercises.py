@@ -1,0 +1,116 @@
+"""`check` accepts right answers of any kind, and says what to look at for the others."""
+
+import numpy as np
+import pytest
+import torch
+
+from cnnkit.exercises import Choice, Function, Numbers, chapters, checker
+from cnnkit.exercises.local_connectivity import EXERCISES as LOCAL
+
+SIZES = Numbers([1, 2], hint="think again", hints=[([2, 1], "other way round"), ([1], "one is missing")])
+
+
+@pytest.mark.parametrize(
+    "answer", [[1, 2], (1, 2.0), np.array([1, 2]), torch.tensor([1, 2]), [torch.tensor(1), np.float32(2)], torch.tensor([1.0, 2.0], requires_grad=True)]
+)  # fmt: skip
+def test_a_right_array_of_any_kind_is_right(answer):
+    assert SIZES.judge(answer) is None
+
+
+@pytest.mark.parametrize("answer", [3, 3.0, np.int64(3), np.array(3), torch.tensor(3), True + 2])
+def test_a_right_number_of_any_kind_is_right(answer):
+    assert Numbers(3, hint="").judge(answer) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ([1, 3], "think again"),
+        ([2, 1], "other way round"),
+        ([1], "one is missing"),
+        ([1, 2, 3], r"expected an array of shape (2,), got an array of shape (3,)"),
+        (1, r"expected an array of shape (2,), got one number"),
+        ([[1, 2]], r"expected an array of shape (2,), got an array of shape (1, 2)"),
+        ("1, 2", r"expected an array of shape (2,), got str"),
+        ({1, 2}, r"expected an array of shape (2,), got set"),
+        ([1, [2, 3]], r"expected an array of shape (2,), got list"),
+        ([1, float("nan")], "think again"),
+    ],
+)
+def test_a_wrong_array_says_what_to_look_at(answer, verdict):
+    assert SIZES.judge(answer) == verdict
+
+
+def test_tolerance():
+    assert Numbers(0.5, hint="no", tolerance=0.01).judge(0.509) is None
+    assert Numbers(0.5, hint="no", tolerance=0.01).judge(0.52) == "no"
+    assert Numbers(0.5, hint="no").judge(0.5000001) == "no"
+
+
+def test_choice():
+    exercise = Choice("local", hints={"full": "too many weights"})
+    assert exercise.judge(" Local ") is None
+    assert exercise.judge("full") == "too many weights"
+    assert exercise.judge("conv") == exercise.judge(3) == "answer one of 'full', 'local'"
+
+
+def test_function():
+    exercise = Function(lambda n: n + 1, cases=[(1,), (5,)], hint="count both ends")
+    assert exercise.judge(lambda n: torch.tensor(n + 1)) is None
+    assert exercise.judge(lambda n: 2) == "for the arguments 5: count both ends"
+    assert (
+        exercise.judge(lambda n: n / 0)
+        == "for the arguments 1 your function raises ZeroDivisionError: division by zero"
+    )
+    assert exercise.judge(lambda n: None) == "for the arguments 1: expected one number, got NoneType"
+    assert exercise.judge(3) == "expected a function (without calling it), got int"
+
+
+def test_check_prints_one_line(capsys):
+    check = checker("local-connectivity")
+    check(1, ...)
+    check(1, None)
+    check(1, [0, 3, 5, 0])
+    check(1, [0, 3, 5, -3])
+    check(2, [1_000_000, 5_000, 5_000])
+    assert capsys.readouterr().out.splitlines() == [
+        "Exercise 1: waiting. Put your answer in place of the dots and run the cell.",
+        "Exercise 1: waiting. Put your answer in place of the dots and run the cell.",
+        "Exercise 1: right.",
+        "Exercise 1: not yet. Write the padded row 0, 2, 1, 0, 3, 0, put the filter's middle weight under each x in "
+        "turn, and add the products.",
+        "Exercise 2: not yet. A shared weight is counted once, however many places use it.",
+    ]
+
+
+@pytest.mark.parametrize("chapter", chapters())
+def test_every_hint_is_for_a_wrong_answer(chapter):
+    from importlib import import_module
+
+    exercises = import_module(f"cnnkit.exercises.{chapter.replace('-', '_')}").EXERCISES
+    assert list(exercises) == list(range(1, len(exercises) + 1))
+    assert 4 <= len(exercises) <= 6
+    for exercise in exercises.values():
+        if isinstance(exercise, Numbers):
+            assert exercise.judge(exercise.expected) is None
+            for wrong, look_at in exercise.hints:
+                assert exercise.judge(wrong) == look_at
+        elif isinstance(exercise, Choice):
+            assert exercise.expected not in exercise.hints
+        else:
+            assert exercise.judge(exercise.expected) is None
+
+
+def test_the_classical_wrong_answers_get_their_own_hint():
+    assert "flipped" in LOCAL[1].judge([0, 1, 7, 0])
+    assert "ReLU" in LOCAL[1].judge([-1, 3, 5, -3])
+
+
+@pytest.mark.bad_input
+def test_unknown_chapter_and_number_list_the_known_ones():
+    with pytest.raises(ValueError, match=r"chapter must be one of .*stride-and-padding.*got 'pooling!'"):
+        checker("pooling!")
+    with pytest.raises(
+        ValueError, match=r"number must be one of 1, 2, .* in the chapter 'stride-and-padding', got 99"
+    ):
+        checker("stride-and-padding")(99, 1)

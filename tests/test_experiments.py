@@ -1,0 +1,70 @@
+"""Stored experiments: complete, by the code that is there, and one seed gives the stored numbers again."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import record
+
+FOLDER = Path(record.__file__).parent / "experiments"
+EXPERIMENTS = sorted(path.stem for path in FOLDER.glob("*.py"))
+
+
+def load(name):
+    experiment = importlib.import_module(f"benchmarks.experiments.{name}")
+    return experiment, json.loads((record.RESULTS / f"{name.replace('_', '-')}.json").read_text())
+
+
+def approximately(value, tolerance):
+    if isinstance(value, dict):
+        return {key: approximately(v, tolerance) for key, v in value.items()}
+    if isinstance(value, list):
+        return [approximately(v, tolerance) for v in value]
+    return pytest.approx(value, rel=tolerance)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_stored_result_is_complete(name):
+    experiment, result = load(name)
+    assert result["settings"] == experiment.SETTINGS
+    assert result["seeds"] == list(experiment.SEEDS)
+    assert len(result["runs"]) == len(result["seeds"])
+    assert result["command"] == f"python -m benchmarks.experiments.{name}"
+    assert {"processor", "device", "python", "torch", "date"} <= set(result["environment"])
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_one_seed_at_small_size_gives_the_stored_numbers(name):
+    experiment, result = load(name)
+    small = result["small"]
+    assert experiment.run(small["seed"], **experiment.SMALL) == approximately(
+        small["run"], experiment.TOLERANCE
+    )
+
+
+def test_a_changed_number_is_noticed():
+    stored = {"full": [1.0, 2.0]}
+    assert approximately(stored, 1e-6) == {"full": [1.0, 2.0 + 1e-9]}
+    assert approximately(stored, 1e-6) != {"full": [1.0, 2.1]}
+    assert approximately(stored, 1e-6) != {"full": [1.0]}
+
+
+def test_store_writes_all_or_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    path = record.write("made-up", {"runs": [1]})
+    assert json.loads(path.read_text()) == {"runs": [1]}
+    with pytest.raises(TypeError):
+        record.write("made-up", {"runs": object()})
+    assert json.loads(path.read_text()) == {"runs": [1]}
+    assert [p.name for p in tmp_path.iterdir()] == ["made-up.json"]
+
+
+def test_hidden_filter_by_hand():
+    # Without noise and with enough examples each layer finds the rule, and only the shared one carries over.
+    experiment, _ = load("hidden_filter")
+    errors = experiment.run(0, n=10, kernel_size=3, noise=0.0, examples=[50], tests=20)
+    assert max(errors["everywhere"][kind][0] for kind in experiment.FITS) < 1e-20
+    assert errors["elsewhere"]["shared"][0] < 1e-20
+    assert min(errors["elsewhere"][kind][0] for kind in ("full", "local")) > 0.1

@@ -1,0 +1,129 @@
+"""Figures: the same bytes twice, and drawings that show what they say."""
+
+import matplotlib.pyplot as plt
+import pytest
+from IPython.testing.globalipapp import start_ipython
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from cnnkit import plots
+from cnnkit.shapes import local_parameters, output_size
+
+
+@pytest.fixture(autouse=True)
+def style():
+    plots.use_style()
+    yield
+    plt.close("all")
+
+
+def edges(ax):
+    return [line for line in ax.lines if len(line.get_xdata()) == 2]
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_connections_draw_one_line_a_weight(padding):
+    n, F = 6, 3
+    n_out = output_size(n, F, padding=padding)
+    assert len(edges(plots.connections("full", n, F, padding=padding))) == n * n_out
+    assert len(edges(plots.connections("local", n, F, padding=padding))) == local_parameters(n_out, F)
+    shared = edges(plots.connections("shared", n, F, padding=padding))
+    assert len(shared) == n_out * F
+    assert len({line.get_color() for line in shared}) == F
+
+
+def test_connections_number_their_nodes():
+    def labels(ax):
+        return [text.get_text() for text in ax.texts]
+
+    assert labels(plots.connections("local", 4, 3)) == [
+        "$x_{1}$",
+        "$x_{2}$",
+        "$x_{3}$",
+        "$x_{4}$",
+        "$y_{2}$",
+        "$y_{3}$",
+    ]
+    strided = plots.connections("shared", 5, 3, stride=2, padding=1, first=0, centred=False)
+    assert labels(strided) == [
+        "0",
+        "$x_{0}$",
+        "$x_{1}$",
+        "$x_{2}$",
+        "$x_{3}$",
+        "$x_{4}$",
+        "0",
+        "$y_{0}$",
+        "$y_{1}$",
+        "$y_{2}$",
+    ]
+    assert sum(isinstance(patch, Circle) for patch in strided.patches) == 10
+
+
+def test_windows_show_equation_and_left_over():
+    fitting = plots.windows(9, 3, stride=2)
+    assert fitting.get_title("left") == r"$(4-1)\cdot2+3$ = $9+2\cdot0$"
+    left_over = plots.windows(8, 3, stride=2)
+    assert left_over.get_title("left").endswith("$-$ 1")
+    crosses = [
+        line for line in left_over.lines if line.get_color() == plots.VERMILION and line.get_linewidth() == 2
+    ]
+    assert [sorted(line.get_xdata()) for line in crosses] == [[7.12, 7.88]] * 2
+
+
+def test_curves_show_median_and_range():
+    ax = plots.curves([1, 2], [[1.0, 10.0], [2.0, 20.0], [9.0, 90.0]], "kind")
+    assert list(ax.lines[0].get_ydata()) == [2, 20]
+    low, high = ax.collections[0].get_datalim(ax.transData).intervaly
+    assert (low, high) == (1, 90)
+
+
+def test_matrix_has_zero_in_the_middle():
+    mesh = plots.matrix([[0.0, -2.0], [1.0, 0.5]]).collections[0]
+    assert (mesh.norm.vmin, mesh.norm.vmax) == (-2, 2)
+    assert mesh.cmap(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)
+
+
+def test_a_drawing_is_the_same_svg_twice_and_an_image_is_png():
+    def drawing():
+        plots.use_style()
+        return plots.windows(9, 3, stride=2).figure
+
+    first, second = (plots._svg(drawing()) for _ in range(2))
+    assert first == second
+    assert first.lstrip().startswith("<?xml")
+    assert "dc:date" not in first
+    assert plots._png(drawing()) is None
+
+    figure, ax = plt.subplots()
+    ax.imshow([[0, 1]])
+    assert plots._svg(figure) is None
+    assert plots._png(figure).startswith(b"\x89PNG")
+
+
+def test_a_notebook_shows_drawings_as_svg_and_images_as_png():
+    shell = start_ipython()
+    plots.use_style()
+
+    formatters = shell.display_formatter.formatters
+    assert formatters["image/svg+xml"].lookup_by_type(Figure) is plots._svg
+    assert formatters["image/png"].lookup_by_type(Figure) is plots._png
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.connections("dense"), "connectivity must be 'full', 'local' or 'shared', got 'dense'"),
+        (
+            lambda: plots.connections("local", n=2, kernel_size=3),
+            "kernel_size=3 is wider than the padded input",
+        ),
+        (lambda: plots.windows(9, 3, stride=0), "stride must be at least 1, got 0"),
+        (lambda: plots.curves([1, 2, 3], [[1, 2]], "x"), r"runs must have shape \(runs, 3\).*got \(1, 2\)"),
+        (lambda: plots.curves([1, 2], [1, 2], "x"), r"got \(2,\)"),
+    ],
+)
+def test_bad_input_names_the_argument(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
