@@ -70,12 +70,16 @@ def test_check_prints_one_line(capsys):
     check = checker("local-connectivity")
     check(1, ...)
     check(1, None)
+    check(3, lambda w, n: ...)
+    check(3, lambda w, n: 1 / 0)
     check(1, [0, 3, 5, 0])
     check(1, [0, 3, 5, -3])
     check(2, [1_000_000, 5_000, 5_000])
     assert capsys.readouterr().out.splitlines() == [
         "Exercise 1: waiting. Put your answer in place of the dots and run the cell.",
         "Exercise 1: waiting. Put your answer in place of the dots and run the cell.",
+        "Exercise 3: waiting. Put your answer in place of the dots and run the cell.",
+        "Exercise 3: not yet. For the arguments tensor([1., 2., 3.]), 5 your function raises ZeroDivisionError: division by zero.",
         "Exercise 1: right.",
         "Exercise 1: not yet. Write the padded row 0, 2, 1, 0, 3, 0, put the filter's middle weight under each x in "
         "turn, and add the products.",

@@ -131,7 +131,7 @@ def checker(chapter: str) -> Callable[[int, Any], None]:
         if number not in exercises:
             known = ", ".join(map(str, exercises))
             raise ValueError(f"number must be one of {known} in the chapter {chapter!r}, got {number!r}")
-        if answer is None or answer is Ellipsis:
+        if _waiting(exercises[number], answer):
             print(f"Exercise {number}: waiting. Put your answer in place of the dots and run the cell.")
             return
         verdict = exercises[number].judge(answer)
@@ -153,6 +153,16 @@ def _exercises(chapter: str) -> Mapping[int, Exercise]:
     if chapter not in chapters():
         raise ValueError(f"chapter must be one of {', '.join(chapters())}, got {chapter!r}")
     return importlib.import_module(f"{__name__}.{chapter.replace('-', '_')}").EXERCISES
+
+
+def _waiting(exercise: Exercise, answer: Any) -> bool:
+    """Whether the dots are still there: as the answer, or as what a function to be written returns."""
+    if isinstance(exercise, Function) and callable(answer):
+        try:
+            answer = answer(*exercise.cases[0])
+        except Exception:
+            return False
+    return answer is None or answer is Ellipsis
 
 
 def _numbers(value: Any) -> np.ndarray:
