@@ -429,8 +429,9 @@ def multiply_adds(
 # ---------------------------------------------------------------------- checks
 def _steps(n: int, kernel_size: int, stride: int, padding: int, dilation: int) -> tuple[int, int]:
     """Whole steps that the window can take after its first place, and the nodes left over."""
-    n, stride, padding = _integer("n", n), _integer("stride", stride), _integer("padding", padding, 0)
-    span, padded = _span(kernel_size, dilation), n + 2 * padding
+    n, span = _integer("n", n), _span(kernel_size, dilation)
+    stride, padding = _integer("stride", stride), _integer("padding", padding, 0)
+    padded = n + 2 * padding
     if span > padded:
         dilated = f" with dilation={dilation} spans {span} nodes, which" if dilation > 1 else ""
         raise ValueError(

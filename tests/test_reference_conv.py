@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from cnnkit.reference.conv import conv1d, conv1d_centred
+from cnnkit.reference.conv import conv1d, conv1d_centred, conv2d
 from cnnkit.shapes import output_size
 
 
@@ -82,6 +82,48 @@ def test_several_filters_are_torchs_with_gradients(
         torch.testing.assert_close(a.grad, b.grad)
 
 
+@pytest.mark.equation("eq-conv2d-valid")
+def test_an_image_by_hand():
+    edge = torch.tensor([[[[-1.0, 0.0, 1.0]] * 3]]).reshape(1, 1, 3, 3)
+    image = torch.tensor([[[0.0, 0.0, 1.0, 1.0]] * 3])
+    assert conv2d(image, edge).tolist() == [[[3, 3]]]
+    assert conv2d(image, edge, bias=torch.tensor([-2.5]), stride=2, padding=1).tolist() == [
+        [[-2.5, -0.5], [-2.5, -0.5]]
+    ]
+
+
+@pytest.mark.equation("eq-conv2d-valid")
+@settings(max_examples=200)
+@given(
+    size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    channels=st.integers(1, 2),
+    filters=st.integers(1, 2),
+    kernel_size=st.integers(1, 3),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    with_bias=st.booleans(),
+    seed=st.integers(0, 10_000),
+)
+def test_images_are_torchs_with_gradients(
+    size, channels, filters, kernel_size, stride, padding, with_bias, seed
+):
+    assume(kernel_size <= min(size) + 2 * padding)
+    tensors = [
+        random(channels, *size, seed=seed),
+        random(filters, channels, kernel_size, kernel_size, seed=seed + 1),
+    ]
+    tensors += [random(filters, seed=seed + 2)] if with_bias else []
+    ours, theirs = [[t.clone().requires_grad_() for t in tensors] for _ in range(2)]
+    out = conv2d(*ours, stride=stride, padding=padding)
+    expected = nn.functional.conv2d(theirs[0][None], *theirs[1:], stride=stride, padding=padding)[0]
+    torch.testing.assert_close(out, expected)
+    delta = random(*out.shape, seed=seed + 3)
+    out.backward(delta)
+    expected.backward(delta)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
 def test_one_filter_is_a_case_of_several():
     y, w = random(9), random(5, seed=1)
     torch.testing.assert_close(conv1d(y[None], w[None, None], padding=2)[0], conv1d_centred(y, w))
@@ -115,6 +157,9 @@ def test_loops_run_on_the_gpu():
             ValueError,
             r"bias must have shape \(out_channels,\) = \(4,\).*got \(2,\)",
         ),
+        (lambda: conv2d(torch.zeros(5, 5), torch.zeros(1, 1, 3, 3)), ValueError, r"y must have shape \(in_channels, height, width\), got \(5, 5\)"),
+        (lambda: conv2d(torch.zeros(1, 5, 5), torch.zeros(1, 1, 3, 2)), ValueError, r"w must have shape \(out_channels, in_channels, F, F\), got \(1, 1, 3, 2\)"),
+        (lambda: conv2d(torch.zeros(1, 5, 2), torch.zeros(1, 1, 3, 3)), ValueError, "kernel_size=3 is wider than the padded input"),
         (lambda: conv1d(torch.zeros(1, 2), torch.zeros(1, 1, 3)), ValueError, "kernel_size=3 is wider than the padded input"),
         (lambda: conv1d(torch.zeros(1, 5), torch.zeros(1, 1, 3), stride=0), ValueError, "stride must be at least 1, got 0"),
         (lambda: conv1d(torch.zeros(1, 5), torch.zeros(1, 1, 3), padding=-1), ValueError, "padding must be at least 0, got -1"),

@@ -81,7 +81,7 @@ def conv1d(
         ValueError: shapes that do not match (both are shown), or sizes that
             `cnnkit.shapes.output_size` refuses.
     """
-    _check_conv(y, w, bias)
+    _check_conv(y, w, bias, spatial_axes=("n",))
     M, M_in, F = w.shape
     n_out = output_size(y.shape[1], F, stride, padding, floor=True)
     padded = _pad(y, padding)
@@ -93,6 +93,52 @@ def conv1d(
                     eta[m, i] += w[m, m_in, k] * padded[m_in, i * stride + k]
             if bias is not None:
                 eta[m, i] += bias[m]
+    return f(eta)
+
+
+def conv2d(
+    y: Float[Tensor, "in_channels height width"],
+    w: Float[Tensor, "out_channels in_channels F F"],
+    bias: Float[Tensor, "out_channels"] | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    f: Activation = identity,
+) -> Float[Tensor, "out_channels height_out width_out"]:
+    """Several square filters over an image or a volume. Implements eq-conv2d-valid.
+
+    ``y'[r, i, j] = f(b[r] + sum over c and a, b = 0..F-1 of w[r, c, a, b] y[c, i S + a - P, j S + b - P])``,
+    where y is 0 outside the image.
+
+    Args:
+        y: the layer, shape (C, H, W): filter (or channel), row, column.
+        w: the weights, shape (R, C, F, F), as PyTorch stores them.
+        bias: one number a filter, shape (R,).
+        stride: S, at least 1, for rows and columns alike.
+        padding: P, zeros on each of the four sides, at least 0.
+        f: the activation, applied to all net inputs at once.
+
+    Returns:
+        The next layer, shape (R, H', W'), sizes rounded down as PyTorch does.
+
+    Raises:
+        TypeError: stride or padding is not an integer.
+        ValueError: shapes that do not match (both are shown), or sizes that
+            `cnnkit.shapes.output_size` refuses.
+    """
+    _check_conv(y, w, bias, spatial_axes=("height", "width"))
+    R, C, F, _ = w.shape
+    height, width = (output_size(n, F, stride, padding, floor=True) for n in y.shape[1:])
+    padded = _pad(_pad(y, padding).mT, padding).mT
+    eta = y.new_zeros(R, height, width)
+    for r in range(R):
+        for i in range(height):
+            for j in range(width):
+                for c in range(C):
+                    for a in range(F):
+                        for b in range(F):
+                            eta[r, i, j] += w[r, c, a, b] * padded[c, i * stride + a, j * stride + b]
+                if bias is not None:
+                    eta[r, i, j] += bias[r]
     return f(eta)
 
 
@@ -110,11 +156,14 @@ def _check_row_and_filter(y: Tensor, w: Tensor) -> None:
         raise ValueError(f"w must have an odd number of weights, F = 2q + 1, to be centred; got {len(w)}")
 
 
-def _check_conv(y: Tensor, w: Tensor, bias: Tensor | None) -> None:
-    if y.dim() != 2:
-        raise ValueError(f"y must have shape (in_channels, n), got {tuple(y.shape)}")
-    if w.dim() != 3:
-        raise ValueError(f"w must have shape (out_channels, in_channels, F), got {tuple(w.shape)}")
+def _check_conv(y: Tensor, w: Tensor, bias: Tensor | None, spatial_axes: tuple[str, ...]) -> None:
+    if y.dim() != 1 + len(spatial_axes):
+        raise ValueError(f"y must have shape (in_channels, {', '.join(spatial_axes)}), got {tuple(y.shape)}")
+    if w.dim() != 2 + len(spatial_axes) or len(set(w.shape[2:])) != 1:
+        filter_axes = ", ".join("F" for _ in spatial_axes)
+        raise ValueError(
+            f"w must have shape (out_channels, in_channels, {filter_axes}), got {tuple(w.shape)}"
+        )
     if w.shape[1] != y.shape[0]:
         raise ValueError(
             f"w of shape {tuple(w.shape)} takes in_channels={w.shape[1]}, but y of shape {tuple(y.shape)} "
