@@ -14,13 +14,15 @@ from typing import Any, Literal
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import ArrayLike
 
-from cnnkit.shapes import dropped_nodes, output_size
+from cnnkit.reference.pool import avg_pool1d, max_pool1d
+from cnnkit.shapes import Window, dropped_nodes, output_size, receptive_fields
 
 BLUE, ORANGE, GREEN, PINK, SKY, VERMILION = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"
 INK, GREY, PALE = "#222222", "#8a8a8a", "#e9e9e9"
@@ -269,6 +271,234 @@ def windows(
     ax.set_xlim(-padding - 0.1, n + padding + 0.55)
     ax.set_ylim(-0.35 - step * (n_out - 1) - 0.4, 1.1)
     ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+# ---------------------------------------------------------------------- layers on layers
+def receptive_field(layers: Sequence[Window], n: int, node: int, *, ax: Axes | None = None) -> Axes:
+    """A stack of layers, the input at the bottom, and all that one node of the top layer sees.
+
+    Args:
+        layers: the stack, the layer next to the input first.
+        n: nodes of the input.
+        node: which node of the top layer, counted from 0.
+        ax: where to draw.
+
+    Returns:
+        The axes, whose data unit is the distance of two inputs; seen nodes are coloured, layer by layer.
+
+    Raises:
+        ValueError: the top layer has no such node, or sizes that `cnnkit.shapes.output_size` refuses.
+    """
+    sizes = [n]
+    for layer in layers:
+        sizes.append(output_size(sizes[-1], **vars(layer), floor=True))
+    if not 0 <= node < sizes[-1]:
+        raise ValueError(f"node must be from 0 to {sizes[-1] - 1}, the nodes of the top layer, got {node}")
+    height, radius = 1.5, 0.32
+    ax = _new_axes(ax, figsize=(0.34 * n + 1.2, 0.34 * (height * len(layers) + 1.2)))
+    fields = receptive_fields(layers)
+
+    def place(level: int, i: int) -> tuple[float, float]:
+        seen = fields[level].inputs(i)
+        return (seen[0] + seen[-1]) / 2, level * height
+
+    seen = {node}
+    for level in range(len(layers), -1, -1):
+        for i in range(sizes[level]):
+            x, y = place(level, i)
+            _node(ax, x, y, radius, "", colour=COLOURS[level % len(COLOURS)] if i in seen else "white")
+        ax.text(-1.1, level * height, f"layer {level}" if level else "input", ha="right", va="center")
+        if level == 0:
+            break
+        layer = layers[level - 1]
+        below = set()
+        for i in seen:
+            for k in range(layer.kernel_size):
+                source = i * layer.stride - layer.padding + k * layer.dilation
+                if 0 <= source < sizes[level - 1]:
+                    below.add(source)
+                    (x0, y0), (x1, y1) = place(level, i), place(level - 1, source)
+                    ax.plot([x0, x1], [y0, y1], color=COLOURS[level % len(COLOURS)], linewidth=1.4, zorder=1)
+        seen = below
+    ax.set_xlim(-3.6, n - 0.4)
+    ax.set_ylim(-0.6, len(layers) * height + 0.6)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+def filters(
+    in_channels: int,
+    out_channels: int,
+    n: int = 6,
+    kernel_size: int = 3,
+    *,
+    groups: int = 1,
+    ax: Axes | None = None,
+) -> Axes:
+    """Two layers of several rows, and all weights of one node: local in space, full in filters.
+
+    Args:
+        in_channels: rows of the lower layer.
+        out_channels: rows of the upper layer.
+        n: nodes of each row; the upper layer is zero-padded to as many.
+        kernel_size: F, odd.
+        groups: parts into which the filters fall; a node sees only the rows of its part.
+        ax: where to draw.
+
+    Returns:
+        The axes; a row is drawn behind the one before it.
+    """
+    ax = _new_axes(ax, figsize=(6.8, 3.4))
+    shift_x, shift_y, radius, gap = 0.55, 0.75, 0.3, 2.0
+    above = gap + shift_y * in_channels
+    middle, m, q = n // 2, 0, (kernel_size - 1) // 2
+
+    def place(i: int, channel: int, base: float) -> tuple[float, float]:
+        return i + shift_x * channel, base + shift_y * channel
+
+    for base, channels, letter in ((0.0, in_channels, "m'"), (above, out_channels, "m")):
+        for channel in reversed(range(channels)):
+            for i in range(n):
+                chosen = base == 0.0 and channel < in_channels // groups and abs(i - middle) <= q
+                chosen = chosen or (base > 0.0 and channel == m and i == middle)
+                colour = (COLOURS[channel % len(COLOURS)] if base == 0.0 else SKY) if chosen else "white"
+                _node(ax, *place(i, channel, base), radius, "", colour=colour)
+            x, y = place(n - 1, channel, base)
+            ax.text(x + 0.6, y, f"${letter} = {channel + 1}$", ha="left", va="center")
+    x1, y1 = place(middle, m, above)
+    for channel in range(in_channels // groups):
+        for k in range(-q, q + 1):
+            x0, y0 = place(middle + k, channel, 0.0)
+            ax.plot([x0, x1], [y0, y1], color=COLOURS[channel % len(COLOURS)], linewidth=1.6, zorder=2)
+    ax.autoscale_view()
+    ax.margins(0.06)
+    ax.set_xlim(-0.6, n + shift_x * max(in_channels, out_channels) + 1.4)
+    ax.set_ylim(-0.5, above + shift_y * (out_channels - 1) + 0.5)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+def pooling(
+    values: Sequence[float],
+    kernel_size: int,
+    stride: int | None = None,
+    *,
+    kind: Literal["max", "average"] = "max",
+    ax: Axes | None = None,
+) -> Axes:
+    """A row of numbers, its pooled row above, and which numbers each came from.
+
+    Args:
+        values: the row.
+        kernel_size: F, at least 1.
+        stride: S; by default F.
+        kind: ``"max"`` or ``"average"``.
+        ax: where to draw.
+
+    Raises:
+        ValueError: an unknown kind, or sizes that `cnnkit.shapes.output_size` refuses.
+    """
+    if kind not in ("max", "average"):
+        raise ValueError(f"kind must be 'max' or 'average', got {kind!r}")
+    stride = kernel_size if stride is None else stride
+    row = torch.tensor([list(values)], dtype=torch.float64)
+    pooled = (max_pool1d if kind == "max" else avg_pool1d)(row, kernel_size, stride)[0].tolist()
+    ax = _new_axes(ax, figsize=(0.62 * len(values) + 0.4, 1.9))
+    above = 1.9
+    for i, result in enumerate(pooled):
+        window = range(i * stride, i * stride + kernel_size)
+        centre = i * stride + (kernel_size - 1) / 2
+        winner = next(j for j in window if values[j] == max(values[j] for j in window))
+        for j in window:
+            kept = kind == "average" or j == winner
+            ax.plot(
+                [j, centre],
+                [0.4, above - 0.4],
+                color=COLOURS[i % 3] if kept else PALE,
+                linewidth=2 if kept else 1.4,
+            )
+        _box(ax, centre, above, f"{result:.3g}", COLOURS[i % 3])
+    for j, value in enumerate(values):
+        _box(ax, j, 0.0, f"{value:g}", INK)
+    ax.set_xlim(-0.6, len(values) - 0.4)
+    ax.set_ylim(-0.5, above + 0.5)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
+    ax.add_patch(
+        Rectangle((x - 0.4, y - 0.4), 0.8, 0.8, facecolor="white", edgecolor=colour, linewidth=1.5, zorder=3)
+    )
+    ax.text(x, y, text, ha="center", va="center_baseline", fontsize=9.5, zorder=4)
+
+
+# ---------------------------------------------------------------------- images
+def image_grid(
+    images: ArrayLike,
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 4,
+    signed: bool = False,
+    limit: float | None = None,
+    size: float = 1.6,
+) -> Figure:
+    """Images side by side on one scale, each with its title.
+
+    Args:
+        images: shape (k, H, W) or (k, H, W, 3), or a sequence of k such images of any sizes.
+        titles: one an image.
+        columns: images in a row.
+        signed: colour by sign, zero white in the middle, as feature planes need; otherwise grey (or RGB).
+        limit: with ``signed``, the absolute value of the ends of the scale; by default the largest one that
+            occurs in any of the images.
+        size: width of an image in inches.
+
+    Raises:
+        ValueError: no images, or not one title for each.
+    """
+    arrays = [np.asarray(image, dtype=float) for image in images]  # type: ignore[union-attr]
+    if not arrays:
+        raise ValueError("images must hold at least one image, got none")
+    if titles is not None and len(titles) != len(arrays):
+        raise ValueError(
+            f"titles must hold one title for each of the {len(arrays)} images, got {len(titles)}"
+        )
+    columns = min(columns, len(arrays))
+    rows = -(-len(arrays) // columns)
+    height = size * arrays[0].shape[0] / arrays[0].shape[1] + (0.3 if titles else 0.05)
+    figure, axes = plt.subplots(rows, columns, figsize=(size * columns, height * rows), squeeze=False)
+    top = max(float(np.abs(a).max()) for a in arrays) or 1.0
+    scale: dict[str, Any] = (
+        {"cmap": DIVERGING, "vmin": -(limit or top), "vmax": limit or top} if signed else {}
+    )
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for k, (ax, array) in enumerate(zip(axes.flat, arrays, strict=False)):
+        ax.imshow(array, interpolation="nearest", **scale)
+        if titles:
+            ax.set_title(titles[k], loc="center", fontsize=9.5)
+    return figure
+
+
+def mask(values: ArrayLike, *, ax: Axes | None = None) -> Axes:
+    """A small filter as coloured squares with its numbers in them.
+
+    Args:
+        values: shape (rows, columns).
+        ax: where to draw.
+    """
+    array = np.asarray(values, dtype=float)
+    ax = matrix(array, ax=_new_axes(ax, figsize=(1.5, 1.5)))
+    for (i, j), value in np.ndenumerate(array):
+        strong = abs(value) > 0.6 * np.abs(array).max()
+        text = f"{value:g}".replace("-", "−")
+        ax.text(j + 1, i + 1, text, ha="center", va="center", color="white" if strong else INK)
     ax.set_axis_off()
     return ax
 

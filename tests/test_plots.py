@@ -3,11 +3,12 @@
 import matplotlib.pyplot as plt
 import pytest
 from IPython.testing.globalipapp import start_ipython
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from cnnkit import plots
-from cnnkit.shapes import local_parameters, output_size
+from cnnkit.shapes import Window, local_parameters, output_size, receptive_fields
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,40 @@ def test_windows_show_equation_and_left_over():
     assert [sorted(line.get_xdata()) for line in crosses] == [[7.12, 7.88]] * 2
 
 
+def test_receptive_field_colours_what_the_node_sees():
+    stack = [Window(3), Window(2, stride=2), Window(3)]
+    ax = plots.receptive_field(stack, n=14, node=1)
+    field = receptive_fields(stack)[-1].inputs(1)
+    coloured = sum(p.get_facecolor() == to_rgba(plots.COLOURS[0]) for p in ax.patches if p.center[1] == 0)
+    assert coloured == len(field)
+    assert len(ax.patches) == 14 + 12 + 6 + 4
+
+
+def test_filters_draw_every_weight_of_one_node():
+    assert len(edges(plots.filters(3, 2, kernel_size=3))) == 3 * 3
+    assert len(edges(plots.filters(4, 2, kernel_size=5, n=7, groups=2))) == 2 * 5
+
+
+@pytest.mark.parametrize(("kind", "strong"), [("max", 3), ("average", 6)])
+def test_pooling_draws_what_counts(kind, strong):
+    ax = plots.pooling([1, 3, 2, 0, 5, 4], 2, kind=kind)
+    assert sum(line.get_color() != plots.PALE for line in ax.lines) == strong
+    assert [t.get_text() for t in ax.texts][:3] == (["3", "2", "5"] if kind == "max" else ["2", "1", "4.5"])
+
+
+def test_image_grid_shares_one_scale():
+    figure = plots.image_grid(
+        [[[0.0, -4.0]], [[1.0, 2.0]], [[0.0, 0.0]]], ["a", "b", "c"], columns=2, signed=True
+    )
+    assert [ax.images[0].get_clim() for ax in figure.axes[:3]] == [(-4, 4)] * 3
+    assert not figure.axes[3].images
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["a", "b", "c"]
+
+
+def test_mask_shows_its_numbers():
+    assert [t.get_text() for t in plots.mask([[-1, 0.5], [0, 2]]).texts] == ["−1", "0.5", "0", "2"]
+
+
 def test_curves_show_median_and_range():
     ax = plots.curves([1, 2], [[1.0, 10.0], [2.0, 20.0], [9.0, 90.0]], "kind")
     assert list(ax.lines[0].get_ydata()) == [2, 20]
@@ -120,6 +155,13 @@ def test_a_notebook_shows_drawings_as_svg_and_images_as_png():
             "kernel_size=3 is wider than the padded input",
         ),
         (lambda: plots.windows(9, 3, stride=0), "stride must be at least 1, got 0"),
+        (lambda: plots.receptive_field([Window(3)], n=5, node=3), "node must be from 0 to 2.*got 3"),
+        (lambda: plots.pooling([1, 2], 2, kind="mean"), "kind must be 'max' or 'average', got 'mean'"),
+        (lambda: plots.image_grid([]), "images must hold at least one image"),
+        (
+            lambda: plots.image_grid([[[1]]], ["a", "b"]),
+            "titles must hold one title for each of the 1 images, got 2",
+        ),
         (lambda: plots.curves([1, 2, 3], [[1, 2]], "x"), r"runs must have shape \(runs, 3\).*got \(1, 2\)"),
         (lambda: plots.curves([1, 2], [1, 2], "x"), r"got \(2,\)"),
     ],
