@@ -153,7 +153,7 @@ def connections(
                 [source, centre[i]],
                 [below, above],
                 color=PALE if faded else COLOURS[k % len(COLOURS)] if connectivity == "shared" else INK,
-                linewidth=1.2 if connectivity == "full" and not highlight else 1.9,
+                linewidth=1.2 if connectivity == "full" and highlight is None else 1.9,
                 alpha=0.55 if connectivity == "full" and highlight is None else 1,
                 zorder=1 if faded else 2,
             )

@@ -28,6 +28,15 @@ addEventListener("DOMContentLoaded", () => {
     if (!heading.textContent.trim()) heading.replaceWith(document.createElement("td"));
   });
 
+  // A heading that is only a formula gets its letters as a name, because not every reader takes MathML for text.
+  each("article th .math:only-child", (formula) => {
+    const name = document.createElement("span");
+    name.className = "visually-hidden";
+    name.textContent = formula.textContent.replace(/\\[()]|[\\{}]/g, "");
+    formula.setAttribute("aria-hidden", "true");
+    formula.after(name);
+  });
+
   each("input.task-list-item-checkbox", (box) =>
     box.setAttribute("aria-label", box.parentElement.textContent.trim()));
 

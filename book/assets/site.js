@@ -7,7 +7,7 @@ MathJax.startup = {
   pageReady: async () => {
     const formulas = [...document.querySelectorAll(".math")];
     while (formulas.length) {
-      await MathJax.typesetPromise(formulas.splice(0, 4));
+      await MathJax.typesetPromise(formulas.splice(0, 8));
       await new Promise((resolve) => setTimeout(resolve));
     }
   },

@@ -257,9 +257,8 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     keep_used_icons(output / "_static", list(pages.values()))
     (output / "_static" / "scripts" / ICON_SCRIPT).unlink(missing_ok=True)
     for path, page in pages.items():
-        finished = size_pictures(
-            merge_stylesheets(unblock(page), path.parent, output / "_static"), path.parent
-        )
+        merged = merge_stylesheets(unblock(page), path.parent, output / "_static")
+        finished = reserve_room(size_pictures(merged, path.parent))
         if finished != page:
             path.write_text(finished, encoding="utf-8")
 

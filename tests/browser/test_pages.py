@@ -141,7 +141,8 @@ def test_dark_figures_turn_their_page_round(open_page: Callable, address: str) -
 
 
 def test_first_paint_is_in_the_systems_colours(open_page: Callable, address: str) -> None:
-    page, _ = open_page(f"{address}/search.html", "dark")
+    # a picture first, because a page's scripts would remember the colours
+    page, _ = open_page(f"{address}/_static/favicon.svg", "dark")
     page.route("**/*.js*", lambda route: route.abort())
     page.goto(f"{address}/book/index.html")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
