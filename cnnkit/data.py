@@ -371,7 +371,7 @@ def mnist1d(*, seed: int | np.integer = 42, device: Device = "cpu", **settings: 
         ValueError: a setting out of range.
         DataCorruptError: the default data are not those of the benchmark.
 
-    Source: Greydanus and Kobak 2024, the package mnist1d.
+    Source: Greydanus 2020, the package mnist1d.
     """
     # get_dataset() of the same package would download and unpickle a file.
     from mnist1d.data import ObjectView, get_dataset_args, make_dataset
@@ -624,12 +624,15 @@ def _how_to_get(wanted: _IdxSet, folders: list[Path], why: str) -> str:
     return "\n".join(lines)
 
 
-def _read_idx(wanted: _IdxSet, name: str, path: Path | None) -> np.ndarray:
+def _read_idx(wanted: _IdxSet, name: str, path: Path | None, downloaded: bool = False) -> np.ndarray:
     """The uint8 array of an idx file, once its content has the expected hash."""
     if path is None:
         raise FileNotFoundError(f"{name} is missing")
     what = f"{path} ({wanted.title})"
     remedy = f"Delete it and get it again, for example by {wanted.function}(download=True)."
+    if downloaded:
+        what = f"the download of {name} ({wanted.title})"
+        remedy = "Nothing of it was kept. Try again later, or get the files another way."
     content = path.read_bytes()
     if path.suffix == ".gz":
         try:
@@ -670,7 +673,7 @@ def _download(wanted: _IdxSet, root: Path) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as temporary:
         getattr(torchvision.datasets, wanted.torchvision_class)(temporary, train=False, download=True)
         raw = Path(temporary, wanted.torchvision_class, "raw")
-        arrays = {name: _read_idx(wanted, name, _find(raw, name)) for name in wanted.sha256}
+        arrays = {name: _read_idx(wanted, name, _find(raw, name), downloaded=True) for name in wanted.sha256}
         for archive in raw.glob("*.gz"):
             archive.unlink()
         target = root / wanted.torchvision_class / "raw"

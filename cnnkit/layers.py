@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cnnkit.shapes import output_size
+from cnnkit.shapes import check_integer, output_size
 
 
 class LocallyConnected1d(nn.Module):
@@ -54,8 +54,7 @@ class LocallyConnected1d(nn.Module):
     ) -> None:
         super().__init__()
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if channels < 1:
-                raise ValueError(f"{name} must be at least 1, got {channels}")
+            check_integer(name, channels)
         n_out = output_size(input_size, kernel_size, stride, padding, floor=True)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.input_size, self.output_size = input_size, n_out
@@ -76,21 +75,27 @@ class LocallyConnected1d(nn.Module):
 
     @torch.no_grad()
     def shared_from(self, conv: nn.Conv1d) -> LocallyConnected1d:
-        """Copy a convolution's filter to every place; from then on both compute the same.
+        """Copy a convolution's filter to every place; until one of them learns, both compute the same.
 
         Raises:
-            ValueError: the convolution's sizes are not this layer's.
+            ValueError: the convolution's sizes are not this layer's, or it has what this layer has not
+                (groups, dilation, another padding than zeros, a bias).
         """
-        for name in ("in_channels", "out_channels"):
-            if getattr(conv, name) != getattr(self, name):
-                raise ValueError(
-                    f"{name} is {getattr(self, name)} here but {getattr(conv, name)} in the convolution"
-                )
-        for name in ("kernel_size", "stride", "padding"):
-            if getattr(conv, name) != (getattr(self, name),):
-                raise ValueError(
-                    f"{name} is {getattr(self, name)} here but {getattr(conv, name)[0]} in the convolution"
-                )
+        declared = {
+            "in_channels": self.in_channels,
+            "out_channels": self.out_channels,
+            "kernel_size": (self.kernel_size,),
+            "stride": (self.stride,),
+            "padding": (self.padding,),
+            "dilation": (1,),
+            "groups": 1,
+            "padding_mode": "zeros",
+        }
+        for name, value in declared.items():
+            if getattr(conv, name) != value:
+                raise ValueError(f"{name} is {value} here but {getattr(conv, name)!r} in the convolution")
+        if conv.bias is not None and self.bias is None:
+            raise ValueError("the convolution has a bias, but this layer was made with bias=False")
         self.weight.copy_(conv.weight[:, :, None, :].expand_as(self.weight))
         if self.bias is not None:
             self.bias.copy_(

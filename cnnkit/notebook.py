@@ -49,6 +49,8 @@ def show_source(*functions: Callable[..., Any]) -> Markdown:
 
 
 def _source(function: Callable[..., Any]) -> str:
+    if function.__name__ == "<lambda>":
+        raise TypeError(f"a function or class with a definition of its own is needed, got {function!r}")
     source = textwrap.dedent(inspect.getsource(function))
     definition = ast.parse(source).body[0]
     assert isinstance(definition, ast.FunctionDef | ast.ClassDef)
@@ -57,8 +59,8 @@ def _source(function: Callable[..., Any]) -> str:
         docstring = definition.body[0]
         assert docstring.end_lineno is not None
         del lines[docstring.lineno - 1 : docstring.end_lineno]
-        if not lines[docstring.lineno - 1].strip():
-            del lines[docstring.lineno - 1]
+        if not "".join(lines[docstring.lineno - 1 : docstring.lineno]).strip():
+            del lines[docstring.lineno - 1 : docstring.lineno]
     return "\n".join(lines).rstrip()
 
 

@@ -8,7 +8,6 @@ zero in the middle.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -156,13 +155,20 @@ def connections(
                 [source, centre[i]],
                 [below, above],
                 color=PALE if faded else COLOURS[k % len(COLOURS)] if connectivity == "shared" else INK,
-                linewidth=1.2 if connectivity == "full" and not highlight else 1.9,
+                linewidth=1.2 if connectivity == "full" and highlight is None else 1.9,
                 alpha=0.55 if connectivity == "full" and highlight is None else 1,
                 zorder=1 if faded else 2,
             )
     for j in range(n) if connectivity == "full" else range(-padding, n + padding):
         inside = 0 <= j < n
-        _node(ax, j, below, radius, f"${names[0]}_{{{j + first}}}$" if inside else "0", padding=not inside)
+        _node(
+            ax,
+            float(j),
+            below,
+            radius,
+            f"${names[0]}_{{{j + first}}}$" if inside else "0",
+            padding=not inside,
+        )
     for i in range(n_out):
         number = first + i + ((kernel_size - 1) // 2 - padding if centred else 0)
         _node(ax, centre[i], above, radius, f"${names[1]}_{{{number}}}$", colour=SKY)
@@ -553,7 +559,7 @@ def stems(values: ArrayLike, *, colour: str = BLUE, ax: Axes | None = None, firs
 
 
 def curves(
-    x: Sequence[float],
+    x: ArrayLike,
     runs: ArrayLike,
     label: str,
     *,
@@ -575,13 +581,18 @@ def curves(
         ValueError: ``runs`` does not have one column for every point of ``x``.
     """
     array = np.asarray(runs, dtype=float)
-    if array.ndim != 2 or array.shape[1] != len(x):
+    points = np.asarray(x, dtype=float)
+    if array.ndim != 2 or array.shape[1:] != points.shape:
         raise ValueError(
-            f"runs must have shape (runs, {len(x)}), a column for each point of x, got {array.shape}"
+            f"runs must have shape (runs, {len(points)}), a column for each point of x, got {array.shape}"
         )
     ax = _new_axes(ax)
-    (line,) = ax.plot(x, np.median(array, axis=0), marker=marker, markersize=5, color=colour, label=label)
-    ax.fill_between(x, array.min(axis=0), array.max(axis=0), color=line.get_color(), alpha=0.22, linewidth=0)
+    (line,) = ax.plot(
+        points, np.median(array, axis=0), marker=marker, markersize=5, color=colour, label=label
+    )
+    ax.fill_between(
+        points, array.min(axis=0), array.max(axis=0), color=line.get_color(), alpha=0.22, linewidth=0
+    )
     return ax
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -99,7 +99,7 @@ def nearest_fits(n: int, kernel_size: int, stride: int = 1, padding: int = 0, di
 
     Example:
         >>> print(nearest_fits(224, kernel_size=11, stride=4))
-        n = 223 or 227; kernel_size = 8 or 12; stride = 3 or 71; no padding
+        n = 223 or 227; kernel_size = 8 or 12; stride = 3 or 71; padding: none fits
     """
     given = {"n": n, "kernel_size": kernel_size, "stride": stride, "padding": padding}
     _steps(**given, dilation=dilation)
@@ -110,13 +110,13 @@ def nearest_fits(n: int, kernel_size: int, stride: int = 1, padding: int = 0, di
             return False
         return _steps(**changed, dilation=dilation)[1] == 0
 
-    # In n, kernel_size and padding the left-over repeats; a stride beyond the row always fits.
-    furthest = stride * dilation + n + 2 * padding
+    # What is left over repeats with period `stride` in n, kernel_size and padding.
+    reach = {name: stride for name in given} | {"stride": stride + n + 2 * padding}
     smallest = {"n": 1, "kernel_size": 1, "stride": 1, "padding": 0}
     found = {}
     for name, value in given.items():
-        below = range(value, smallest[name] - 1, -1)
-        above = range(value, value + furthest + 1)
+        below = range(value, max(smallest[name], value - reach[name]) - 1, -1)
+        above = range(value, value + reach[name] + 1)
         nearest = (next((v for v in side if fits(name, v)), None) for side in (below, above))
         found[name] = tuple(dict.fromkeys(v for v in nearest if v is not None))
     return Fits(**found)
@@ -132,9 +132,9 @@ class Fits:
     padding: tuple[int, ...]
 
     def __str__(self) -> str:
-        """One line: ``n = 31 or 33; kernel_size = 4 or 6; stride = 1 or 3; no padding``."""
+        """One line: ``n = 31 or 33; kernel_size = 4 or 6; stride = 1 or 3; padding: none fits``."""
         return "; ".join(
-            f"{name} = {' or '.join(map(str, values))}" if values else f"no {name}"
+            f"{name} = {' or '.join(map(str, values))}" if values else f"{name}: none fits"
             for name, values in vars(self).items()
         )
 
@@ -161,7 +161,8 @@ def solve_size(
 
     Raises:
         TypeError: not exactly four of the five are given, or one is not an integer.
-        ValueError: no admissible integer solves the equation; for n_out = 1 every stride does.
+        ValueError: no admissible integer solves the equation, or the stride is asked for and every one does
+            (a single window that covers the padded row).
 
     Example:
         >>> solve_size(n=28, n_out=28, kernel_size=5, stride=1)  # what padding keeps the size?
@@ -175,9 +176,9 @@ def solve_size(
         )
     name = missing[0]
     N, N_out, F, S, P = (
-        0 if v is None else _integer(k, v, 0 if k == "padding" else 1) for k, v in given.items()
+        0 if v is None else check_integer(k, v, 0 if k == "padding" else 1) for k, v in given.items()
     )
-    if name == "stride" and N_out == 1:
+    if name == "stride" and N_out == 1 and N + 2 * P == F:
         raise ValueError(
             "n_out=1 leaves the stride open: with a single window, every stride solves the equation"
         )
@@ -185,7 +186,7 @@ def solve_size(
         "n": ((N_out - 1) * S + F - 2 * P, 1),
         "n_out": (N + 2 * P - F + S, S),
         "kernel_size": (N + 2 * P - (N_out - 1) * S, 1),
-        "stride": (N + 2 * P - F, N_out - 1),
+        "stride": (N + 2 * P - F, N_out - 1) if N_out > 1 else (0, 1),  # one window: no stride helps
         "padding": ((N_out - 1) * S + F - N, 2),
     }[name]
     value, remainder = divmod(numerator, denominator)
@@ -246,9 +247,13 @@ def transposed_size(
         >>> transposed_size(14, kernel_size=5, stride=2, output_padding=1)
         32
     """
-    n, stride, padding = _integer("n", n), _integer("stride", stride), _integer("padding", padding, 0)
+    n, stride, padding = (
+        check_integer("n", n),
+        check_integer("stride", stride),
+        check_integer("padding", padding, 0),
+    )
     span = _span(kernel_size, dilation)
-    output_padding = _integer("output_padding", output_padding, 0)
+    output_padding = check_integer("output_padding", output_padding, 0)
     if output_padding >= max(stride, dilation):
         raise ValueError(
             f"output_padding must be below stride={stride} or dilation={dilation}, got {output_padding}"
@@ -285,7 +290,7 @@ class Window:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            _integer(name, value, 0 if name == "padding" else 1)
+            check_integer(name, value, 0 if name == "padding" else 1)
 
 
 class ReceptiveField(NamedTuple):
@@ -323,17 +328,14 @@ def receptive_fields(layers: Sequence[Window]) -> list[ReceptiveField]:
         >>> receptive_fields([Window(3), Window(3)])[-1]
         ReceptiveField(size=5, jump=1, start=0)
     """
-    return list(_receptive_fields(layers))
-
-
-def _receptive_fields(layers: Sequence[Window]) -> Iterator[ReceptiveField]:
     size, jump, start = 1, 1, 0
-    yield ReceptiveField(size, jump, start)
+    fields = [ReceptiveField(size, jump, start)]
     for layer in layers:
         size += (layer.kernel_size - 1) * layer.dilation * jump
         start -= layer.padding * jump
         jump *= layer.stride
-        yield ReceptiveField(size, jump, start)
+        fields.append(ReceptiveField(size, jump, start))
+    return fields
 
 
 # ---------------------------------------------------------------------- counting
@@ -356,8 +358,8 @@ def full_parameters(
         TypeError: a size is not an integer.
         ValueError: a size is below 1.
     """
-    outputs = _product("n_out", n_out) * _integer("out_channels", out_channels)
-    return outputs * (_product("n", n) * _integer("in_channels", in_channels) + bias)
+    outputs = _product("n_out", n_out) * check_integer("out_channels", out_channels)
+    return outputs * (_product("n", n) * check_integer("in_channels", in_channels) + bias)
 
 
 def local_parameters(
@@ -378,8 +380,8 @@ def local_parameters(
         TypeError: a size is not an integer.
         ValueError: a size is below 1.
     """
-    outputs = _product("n_out", n_out) * _integer("out_channels", out_channels)
-    return outputs * (_product("kernel_size", kernel_size) * _integer("in_channels", in_channels) + bias)
+    outputs = _product("n_out", n_out) * check_integer("out_channels", out_channels)
+    return outputs * (_product("kernel_size", kernel_size) * check_integer("in_channels", in_channels) + bias)
 
 
 def shared_parameters(
@@ -400,7 +402,14 @@ def shared_parameters(
         TypeError: a size is not an integer.
         ValueError: a size is below 1, or groups does not divide both numbers of channels.
     """
-    _divides(groups, in_channels, out_channels)
+    in_channels, out_channels = (
+        check_integer("in_channels", in_channels),
+        check_integer("out_channels", out_channels),
+    )
+    groups = check_integer("groups", groups)
+    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if channels % groups:
+            raise ValueError(f"groups={groups} must divide {name}={channels}")
     return out_channels * (_product("kernel_size", kernel_size) * (in_channels // groups) + bias)
 
 
@@ -429,8 +438,8 @@ def multiply_adds(
 # ---------------------------------------------------------------------- checks
 def _steps(n: int, kernel_size: int, stride: int, padding: int, dilation: int) -> tuple[int, int]:
     """Whole steps that the window can take after its first place, and the nodes left over."""
-    n, span = _integer("n", n), _span(kernel_size, dilation)
-    stride, padding = _integer("stride", stride), _integer("padding", padding, 0)
+    n, span = check_integer("n", n), _span(kernel_size, dilation)
+    stride, padding = check_integer("stride", stride), check_integer("padding", padding, 0)
     padded = n + 2 * padding
     if span > padded:
         dilated = f" with dilation={dilation} spans {span} nodes, which" if dilation > 1 else ""
@@ -443,10 +452,21 @@ def _steps(n: int, kernel_size: int, stride: int, padding: int, dilation: int) -
 
 def _span(kernel_size: int, dilation: int) -> int:
     """Nodes from a filter's first tap to its last."""
-    return (_integer("kernel_size", kernel_size) - 1) * _integer("dilation", dilation) + 1
+    return (check_integer("kernel_size", kernel_size) - 1) * check_integer("dilation", dilation) + 1
 
 
-def _integer(name: str, value: int, at_least: int = 1) -> int:
+def check_integer(name: str, value: int, at_least: int = 1) -> int:
+    """Return a size as a Python int, or say which argument is not one.
+
+    Args:
+        name: the argument's name, for the message.
+        value: a whole number of any integer type.
+        at_least: the smallest one allowed.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is too small.
+    """
     try:
         whole = operator.index(value)
     except TypeError:
@@ -457,14 +477,10 @@ def _integer(name: str, value: int, at_least: int = 1) -> int:
 
 
 def _product(name: str, sizes: Sizes) -> int:
-    return math.prod(_integer(name, s) for s in (sizes if isinstance(sizes, Sequence) else (sizes,)))
-
-
-def _divides(groups: int, in_channels: int, out_channels: int) -> None:
-    _integer("groups", groups)
-    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-        if _integer(name, channels) % groups:
-            raise ValueError(f"groups={groups} must divide {name}={channels}")
+    axes = tuple(sizes) if isinstance(sizes, Sequence) else (sizes,)
+    if not axes:
+        raise ValueError(f"{name} must have one number an axis, got none")
+    return math.prod(check_integer(name, size) for size in axes)
 
 
 def _count(number: int, noun: str) -> str:

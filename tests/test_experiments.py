@@ -51,14 +51,19 @@ def test_a_changed_number_is_noticed():
     assert approximately(stored, 1e-6) != {"full": [1.0]}
 
 
+def half_written(path, text, encoding):
+    path.write_bytes(text.encode(encoding)[:5])
+    raise OSError("disk full")
+
+
 def test_store_writes_all_or_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(record, "RESULTS", tmp_path)
     path = record.write("made-up", {"runs": [1]})
     assert json.loads(path.read_text()) == {"runs": [1]}
-    with pytest.raises(TypeError):
-        record.write("made-up", {"runs": object()})
+    monkeypatch.setattr(record.Path, "write_text", half_written)
+    with pytest.raises(OSError, match="disk full"):
+        record.write("made-up", {"runs": [2]})
     assert json.loads(path.read_text()) == {"runs": [1]}
-    assert [p.name for p in tmp_path.iterdir()] == ["made-up.json"]
 
 
 def test_hidden_filter_by_hand():

@@ -1,5 +1,7 @@
 """The locally connected layer: by hand, against torch's layers, and what bad input says."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -48,6 +50,19 @@ def test_with_one_filter_everywhere_it_is_a_convolution(
     expected.backward(delta)
     # the gradient of a shared weight is the sum over the places that share it
     torch.testing.assert_close(layer.weight.grad.sum(dim=2), conv.weight.grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_low_precision_is_at_most_twice_torchs_error(dtype):
+    torch.manual_seed(0)
+    conv = nn.Conv1d(3, 4, 5, padding=2, dtype=torch.float64)
+    layer = LocallyConnected1d(3, 4, 40, 5, padding=2, dtype=torch.float64).shared_from(conv)
+    x = torch.randn(16, 3, 40, dtype=torch.float64)
+    exact = conv(x)
+    low_x, low_conv, low_layer = x.to(dtype), copy.deepcopy(conv).to(dtype), copy.deepcopy(layer).to(dtype)
+    theirs = (low_conv(low_x) - exact).abs().max()
+    ours = (low_layer(low_x) - exact).abs().max()
+    assert ours <= 2 * theirs + 4 * torch.finfo(dtype).eps * exact.abs().max()
 
 
 def test_gradcheck():
@@ -101,8 +116,34 @@ def test_runs_on_the_gpu_in_bfloat16():
         (
             lambda: LocallyConnected1d(2, 1, 5, 3).shared_from(nn.Conv1d(2, 1, 3, stride=2)),
             ValueError,
-            "stride is 1 here but 2 in the convolution",
+            r"stride is \(1,\) here but \(2,\) in the convolution",
         ),
+        (
+            lambda: LocallyConnected1d(1, 1, 5, 3, padding=1).shared_from(nn.Conv1d(1, 1, 3, padding="same")),
+            ValueError,
+            r"padding is \(1,\) here but 'same' in the convolution",
+        ),
+        (
+            lambda: LocallyConnected1d(2, 2, 5, 3).shared_from(nn.Conv1d(2, 2, 3, groups=2)),
+            ValueError,
+            "groups is 1 here but 2",
+        ),
+        (
+            lambda: LocallyConnected1d(1, 1, 5, 3).shared_from(nn.Conv1d(1, 1, 3, dilation=2)),
+            ValueError,
+            r"dilation is \(1,\) here but \(2,\)",
+        ),
+        (
+            lambda: LocallyConnected1d(1, 1, 5, 3, padding=1).shared_from(nn.Conv1d(1, 1, 3, padding=1, padding_mode="circular")),
+            ValueError,
+            "padding_mode is zeros here but 'circular'",
+        ),
+        (
+            lambda: LocallyConnected1d(1, 1, 5, 3, bias=False).shared_from(nn.Conv1d(1, 1, 3)),
+            ValueError,
+            "the convolution has a bias, but this layer was made with bias=False",
+        ),
+        (lambda: LocallyConnected1d(1.5, 1, 5, 3), TypeError, "in_channels must be an integer, got 1.5"),
     ],
 )  # fmt: skip
 def test_bad_input_names_the_argument(call, error, message):

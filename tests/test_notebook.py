@@ -17,6 +17,14 @@ def test_source_is_shown_without_docstring():
     assert "\n\n\n@dataclass(frozen=True)\nclass Window:\n    kernel_size: int\n" in both
 
 
+def only_documented():
+    """A function that has nothing but this line."""
+
+
+def test_source_of_a_function_that_is_only_documented():
+    assert notebook.show_source(only_documented).data == "```python\ndef only_documented():\n```"
+
+
 def test_setup_makes_random_numbers_repeatable():
     notebook.setup()
     first = torch.rand(3)
@@ -46,5 +54,6 @@ def test_missing_results_and_experiments_name_what_there_is(monkeypatch, tmp_pat
         FileNotFoundError, match=r"come with the repository, not with the installed package. Clone"
     ):
         notebook.stored_result("hidden-filter")
-    with pytest.raises(TypeError):
-        notebook.show_source(len)
+    for without_source in (len, lambda: 0):
+        with pytest.raises(TypeError):
+            notebook.show_source(without_source)

@@ -242,8 +242,10 @@ def test_multiply_adds_are_what_torch_counts():
             ValueError,
             "no padding solves .*n=224, n_out=55, kernel_size=11, stride=4: it would be 3/2",
         ),
-        (lambda: shapes.solve_size(n=9, n_out=3, kernel_size=3, stride=1), ValueError, "no padding.*it would be -4/2|-2"),
+        (lambda: shapes.solve_size(n=9, n_out=3, kernel_size=3, stride=1), ValueError, "no padding solves .*it would be -2$"),
         (lambda: shapes.solve_size(n=3, n_out=1, kernel_size=3, padding=0), ValueError, "n_out=1 leaves the stride open"),
+        (lambda: shapes.solve_size(n=10, n_out=1, kernel_size=3, padding=0), ValueError, "no stride solves .*n=10, n_out=1"),
+        (lambda: shapes.full_parameters((), 3), ValueError, "n must have one number an axis, got none"),
         (lambda: shapes.solve_size(n=3, n_out=0, kernel_size=3, padding=0), ValueError, "n_out must be at least 1, got 0"),
         (lambda: shapes.same_padding(0), ValueError, "kernel_size must be at least 1"),
         (

@@ -6,6 +6,7 @@ a dictionary from the exercise's number to what it expects.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -24,35 +25,39 @@ class Numbers:
     """An exercise whose answer is a number or an array of numbers.
 
     Attributes:
-        expected: the right answer; only its values and its shape count, not its type.
+        expected: the right answer; only its values and its shape count, not its type, nor axes of length 1.
         hint: what to look at when the answer is wrong and no other hint fits.
         hints: for each classical wrong answer, what to look at.
         tolerance: allowed absolute difference; 0 for integers, counts and exact arithmetic.
+        unordered: the answer is a set of numbers, given in any order.
     """
 
     expected: Value
     hint: str
     hints: Sequence[tuple[Value, str]] = ()
     tolerance: float = 0.0
+    unordered: bool = False
 
     def judge(self, answer: Any) -> str | None:
         """Return None for a right answer, else what to look at."""
+        expected = _numbers(self.expected)
         try:
             given = _numbers(answer)
-        except (TypeError, ValueError):
-            return f"expected {_kind(_numbers(self.expected))}, got {type(answer).__name__}"
+        except (TypeError, ValueError) as error:
+            return f"expected {_kind(expected)}, but found {error}"
         if self._same(given, self.expected):
             return None
         for wrong, look_at in self.hints:
             if self._same(given, wrong):
                 return look_at
-        expected = _numbers(self.expected)
-        return (
-            self.hint if given.shape == expected.shape else f"expected {_kind(expected)}, got {_kind(given)}"
-        )
+        # A row of another length gets the hint too: the number of answers would give too much away.
+        comparable = given.ndim == expected.ndim == 1 or given.shape == expected.shape
+        return self.hint if comparable else f"expected {_kind(expected)}, got {_kind(given)}"
 
     def _same(self, given: np.ndarray, value: Value) -> bool:
         known = _numbers(value)
+        if self.unordered and given.ndim == known.ndim == 1:
+            given, known = np.sort(given), np.sort(known)
         return given.shape == known.shape and bool(np.all(np.abs(given - known) <= self.tolerance))
 
 
@@ -99,11 +104,14 @@ class Function:
             return f"expected a function (without calling it), got {type(answer).__name__}"
         for arguments in self.cases:
             call = f"for the arguments {', '.join(map(repr, arguments))}"
+            expected = self.expected(*arguments)
             try:
-                given = answer(*arguments)
+                given = answer(*copy.deepcopy(arguments))  # a copy: the function may change what it gets
             except Exception as error:
                 return f"{call} your function raises {type(error).__name__}: {error}"
-            verdict = Numbers(self.expected(*arguments), self.hint, tolerance=self.tolerance).judge(given)
+            if given is None:
+                return f"{call} your function returns nothing: is a return missing?"
+            verdict = Numbers(expected, self.hint, tolerance=self.tolerance).judge(given)
             if verdict is not None:
                 return f"{call}: {verdict}"
         return None
@@ -159,25 +167,29 @@ def _waiting(exercise: Exercise, answer: Any) -> bool:
     """Whether the dots are still there: as the answer, or as what a function to be written returns."""
     if isinstance(exercise, Function) and callable(answer):
         try:
-            answer = answer(*exercise.cases[0])
+            return answer(*copy.deepcopy(exercise.cases[0])) is Ellipsis
         except Exception:
             return False
+    if isinstance(answer, list | tuple):
+        return any(part is None or part is Ellipsis for part in answer)
     return answer is None or answer is Ellipsis
 
 
 def _numbers(value: Any) -> np.ndarray:
-    """Any kind of numbers as float64; raises TypeError or ValueError for anything else."""
+    """Any kind of numbers as float64, without axes of length 1; TypeError or ValueError for anything else."""
     if isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-    elif isinstance(value, Sequence) and not isinstance(value, str):
+        value = value.detach().cpu().to_dense().double()
+    elif isinstance(value, Sequence | set | frozenset) and not isinstance(value, str):
         value = [_numbers(v) for v in value]
     elif not isinstance(value, Number | np.ndarray):
-        raise TypeError(type(value).__name__)
-    return np.asarray(value, dtype=np.float64)
+        raise TypeError(f"{value!r} of type {type(value).__name__}")
+    return np.asarray(value, dtype=np.float64).squeeze()
 
 
 def _kind(numbers: np.ndarray) -> str:
-    return f"an array of shape {numbers.shape}" if numbers.ndim else "one number"
+    if numbers.ndim < 2:
+        return f"{numbers.size} numbers" if numbers.ndim else "one number"
+    return f"an array of shape {numbers.shape}"
 
 
 def _sentence(text: str) -> str:

@@ -55,9 +55,10 @@ EXERCISES: dict[int, Exercise] = {
         hint="compare the layer of the shifted row with the shifted layer, node by node, and count from 1",
         hints=[
             ([0, 9], "right places, but the book counts nodes from 1"),
-            ([1], "one end is there; what happens at the other?"),
-            ([10], "one end is there; what happens at the other?"),
+            (1, "one end is there; what happens at the other?"),
+            (10, "one end is there; what happens at the other?"),
         ],
+        unordered=True,
     ),
     5: Choice(
         "local",

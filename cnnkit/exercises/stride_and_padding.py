@@ -20,15 +20,17 @@ EXERCISES: dict[int, Exercise] = {
         hints=[
             ([24, 12, 8, 4], "the first layer has P = 2 on each side: 28 + 4 = 32 nodes to slide over"),
             ([26, 13, 9, 4], "P counts the zeros on one side; there are 2P in all"),
-            ([27, 13, 9, 4], "n' - 1 is the number of steps; there is one window more than steps"),
+            ([27, 12, 7, 2], "n' - 1 is the number of steps; there is one window more than steps"),
         ],
     ),
     2: Numbers(
         output_size(50, 7, stride=3, padding=1),
         hint="how many steps of 3 does a window of 7 have on 50 + 2 nodes?",
+        tolerance=0.01,
         hints=[
             (15, "15 is the number of steps; the window also stands at its first place"),
-            (15.333333333333334, "50 + 2P is 52: P counts the zeros on one side"),
+            (44 / 3 + 1, "50 + 2P is 52: P counts the zeros on each side, not in all"),
+            (43 / 3 + 1, "that is without padding; here P = 1"),
         ],
     ),
     3: Numbers(
@@ -71,5 +73,6 @@ EXERCISES: dict[int, Exercise] = {
             (list(range(3, 20, 2)), "these fit the first layer; does its n' fit the second?"),
             (list(range(5, 20, 2)), "these fit the first layer; does its n' fit the second?"),
         ],
+        unordered=True,
     ),
 }
