@@ -8,6 +8,7 @@ zero in the middle.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -389,7 +390,7 @@ def filters(
 
 
 def pooling(
-    values: Sequence[float],
+    values: ArrayLike,
     kernel_size: int,
     stride: int | None = None,
     *,
@@ -411,14 +412,15 @@ def pooling(
     if kind not in ("max", "average"):
         raise ValueError(f"kind must be 'max' or 'average', got {kind!r}")
     stride = kernel_size if stride is None else stride
-    row = torch.tensor([list(values)], dtype=torch.float64)
+    row = torch.as_tensor(np.asarray(values, dtype=float))[None]
+    numbers = row[0].tolist()
     pooled = (max_pool1d if kind == "max" else avg_pool1d)(row, kernel_size, stride)[0].tolist()
-    ax = _new_axes(ax, figsize=(0.62 * len(values) + 0.4, 1.9))
+    ax = _new_axes(ax, figsize=(0.62 * len(numbers) + 0.4, 1.9))
     above = 1.9
     for i, result in enumerate(pooled):
         window = range(i * stride, i * stride + kernel_size)
         centre = i * stride + (kernel_size - 1) / 2
-        winner = next(j for j in window if values[j] == max(values[j] for j in window))
+        winner = max(window, key=lambda j: (numbers[j], -j))
         for j in window:
             kept = kind == "average" or j == winner
             ax.plot(
@@ -428,9 +430,9 @@ def pooling(
                 linewidth=2 if kept else 1.4,
             )
         _box(ax, centre, above, f"{result:.3g}", COLOURS[i % 3])
-    for j, value in enumerate(values):
-        _box(ax, j, 0.0, f"{value:g}", INK)
-    ax.set_xlim(-0.6, len(values) - 0.4)
+    for j, value in enumerate(numbers):
+        _box(ax, float(j), 0.0, f"{value:g}", INK)
+    ax.set_xlim(-0.6, len(numbers) - 0.4)
     ax.set_ylim(-0.5, above + 0.5)
     ax.set_aspect("equal")
     ax.set_axis_off()
@@ -480,9 +482,10 @@ def image_grid(
     height = size * arrays[0].shape[0] / arrays[0].shape[1] + (0.3 if titles else 0.05)
     figure, axes = plt.subplots(rows, columns, figsize=(size * columns, height * rows), squeeze=False)
     top = max(float(np.abs(a).max()) for a in arrays) or 1.0
-    scale: dict[str, Any] = (
-        {"cmap": DIVERGING, "vmin": -(limit or top), "vmax": limit or top} if signed else {}
-    )
+    low, high = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
+    scale: dict[str, Any] = {"vmin": low, "vmax": high}
+    if signed:
+        scale = {"cmap": DIVERGING, "vmin": -(limit or top), "vmax": limit or top}
     for ax in axes.flat:
         ax.set_axis_off()
     for k, (ax, array) in enumerate(zip(axes.flat, arrays, strict=False)):
