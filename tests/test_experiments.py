@@ -51,6 +51,14 @@ def test_a_changed_number_is_noticed():
     assert approximately(stored, 1e-6) != {"full": [1.0]}
 
 
+def test_the_stored_figures_of_the_site_meet_their_targets():
+    stored = json.loads((record.RESULTS / "site.json").read_text())
+    at_most = {"build_seconds", "first_chapter_kilobytes"}
+    for name, target in stored["targets"].items():
+        value = stored["median"][name]
+        assert value <= target if name in at_most else value >= target, name
+
+
 def half_written(path, text, encoding):
     path.write_bytes(text.encode(encoding)[:5])
     raise OSError("disk full")
