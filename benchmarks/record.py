@@ -30,10 +30,11 @@ RESULTS = Path(__file__).parent / "results"
 def environment() -> dict[str, Any]:
     """Say on what a result was measured: hardware, versions, threads, load, date."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    threads = torch.get_num_threads()
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "device": gpu or f"{torch.get_num_threads()} threads",
+        "device": gpu or f"{threads} thread{'s' if threads != 1 else ''}",
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -81,3 +81,11 @@ def test_hidden_filter_by_hand():
     assert max(errors["everywhere"][kind][0] for kind in experiment.FITS) < 1e-20
     assert errors["elsewhere"]["shared"][0] < 1e-20
     assert min(errors["elsewhere"][kind][0] for kind in ("full", "local")) > 0.1
+
+
+def test_connectivity_networks_have_the_counted_parameters():
+    experiment, _ = load("connectivity")
+    kinds = ("full", "local", "shared")
+    counts = [experiment.parameters(experiment.network(kind, 3)) for kind in kinds]
+    assert counts == [853_130, 113_930, 9_098]
+    assert experiment.parameters(experiment.network("shared", 1, "max")) == 266
