@@ -47,7 +47,7 @@ def test_experiment_and_result_belong_together():
 def test_missing_results_and_experiments_name_what_there_is(monkeypatch, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no stored result 'nothing'; there are: .*hidden-filter"):
         notebook.stored_result("nothing")
-    with pytest.raises(FileNotFoundError, match="no experiment 'no_thing'; there are: hidden_filter"):
+    with pytest.raises(FileNotFoundError, match=r"no experiment 'no_thing'; there are: .*hidden_filter"):
         notebook.experiment("no-thing")
     monkeypatch.setattr(notebook, "RESULTS", tmp_path / "gone")
     with pytest.raises(
