@@ -13,6 +13,9 @@ PORT ?= 8000
 
 # The executor (book/tools/execute_notebooks.py) and nbval must agree on both, or the last digits differ.
 export OMP_NUM_THREADS := 2
+# A thread that waits for the others sleeps. Spinning, it took the core from the process it waited for whenever more
+# than two threads ran: a training cell then needed ten times as long.
+export OMP_WAIT_POLICY := PASSIVE
 unexport MPLBACKEND
 
 BIN := $(VENV)/bin

@@ -32,6 +32,7 @@ EXERCISES: dict[int, Exercise] = {
             (_slide(PATCH, EDGE) / 3, "that is the mean of the three rows; the mask adds them"),
             (_slide(PATCH, EDGE).flip(0), "right answers in the wrong order: the left place comes first"),
         ],
+        tolerance=0.005,
     ),
     2: Numbers(
         [SKY * total for total in SUMS],
@@ -59,10 +60,16 @@ EXERCISES: dict[int, Exercise] = {
         hints=[
             (
                 2,
-                "both the bar of the L and its foot have an upper right corner; print your places",
+                "print your places: (8, 8) and (8, 30) are still upper left corners; others are lower ones",
             ),
+            (
+                0,
+                "two changes are needed together: the sign of the first mask of layer 1, and the arms of the "
+                "second mask of layer 2, which have to be mirrored left and right",
+            ),
+            (1, "the side still runs down from the corner: mirror the second mask, not the first"),
+            (5, "is the ReLU between the layers missing?"),
             (4, "by eye there are four, but does the net input at the dim square reach the threshold?"),
-            (0, "right sides get darker to the right: has the first mask of layer 1 changed its sign?"),
         ],
     ),
     5: Choice(
@@ -70,6 +77,13 @@ EXERCISES: dict[int, Exercise] = {
         hints={
             "pixels": "a pixel of 0.2 becomes 0.8",
             "masks": "the same edges are found, but a rise becomes a fall: in which plane is it now?",
+        },
+    ),
+    6: Choice(
+        "pixels",
+        hints={
+            "masks": "a mask compares neighbouring pixels: what have neighbours in common after the shuffle?",
+            "hog": "what is the direction of an edge in an image whose pixels have been shuffled?",
         },
     ),
 }

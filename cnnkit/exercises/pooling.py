@@ -61,6 +61,7 @@ EXERCISES: dict[int, Exercise] = {
             ([6], "does the next multiple of the jump change anything?"),
             ([12], "is there a smaller one?"),
         ],
+        unordered=True,
     ),
     5: Choice(
         "max",

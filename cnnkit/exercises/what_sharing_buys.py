@@ -48,13 +48,14 @@ def _sees(depth: int, kernel_size: int = 3) -> int:
     return receptive_fields([Window(kernel_size)] * depth)[-1].size
 
 
+ON_A_RING = 'are all three layers built with `layers["shared, on a ring"]`?'
 DEPTH = next(depth for depth in range(1, 20) if _sees(depth) >= 10)
 
 EXERCISES: dict[int, Exercise] = {
     1: Numbers(
         _networks(bias=True),
         hint="count the layer and the head apart: weights of the layer as in the first chapter, times M, one "
-        "bias for each number that a node adds; a linear head has (nodes it sees + 1) * 10",
+        "bias for each node, in the shared layer for each filter; a linear head has (nodes it sees + 1) * 10",
         hints=[
             (_networks(bias=False), "these are the weights; each output also learns one bias"),
             (
@@ -110,9 +111,11 @@ EXERCISES: dict[int, Exercise] = {
     ),
     5: Numbers(
         0.0,
-        hint="count the right answers before and after the roll: does a single one change?",
+        hint=f"on a ring not one answer changes; if some of yours do, {ON_A_RING}",
         hints=[
             (1.0, "give the difference of the two accuracies, not whether they are equal"),
+            # 0.014 to 0.046: without the ring the loss differs from start to start
+            *((k / 1000, f"so much the zero-padded network loses; {ON_A_RING}") for k in range(15, 48, 3)),
         ],
         tolerance=0.0015,
     ),
