@@ -1,14 +1,264 @@
-"""Layers that PyTorch lacks, written to be used beside its own."""
+"""PyTorch's layers on the operators of the chapters, the layers that PyTorch lacks, and `from_scratch`.
+
+A layer of ours is PyTorch's with another ``forward``: arguments, initialisation, ``state_dict`` and ``repr``
+are inherited, and so whatever knows the one knows the other.
+"""
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cnnkit.shapes import check_integer, output_size
+from cnnkit import functional
+from cnnkit.shapes import check_integer, output_size, same_padding
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+# ---------------------------------------------------------------------- PyTorch's layers, on our operators
+class Conv1d(nn.Conv1d):
+    """`torch.nn.Conv1d`, computed by `cnnkit.functional.conv1d`."""
+
+    def forward(self, input: Float[Tensor, "*batch channels n"]) -> Float[Tensor, "*batch filters n_out"]:
+        """Slide the filters over each row."""
+        x, padding = _pad_first(self, input)
+        return functional.conv1d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+class Conv2d(nn.Conv2d):
+    """`torch.nn.Conv2d`, computed by `cnnkit.functional.conv2d`."""
+
+    def forward(
+        self, input: Float[Tensor, "*batch channels height width"]
+    ) -> Float[Tensor, "*batch filters height_out width_out"]:
+        """Slide the filters over each image."""
+        x, padding = _pad_first(self, input)
+        return functional.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+class MaxPool2d(nn.MaxPool2d):
+    """`torch.nn.MaxPool2d`, computed by `cnnkit.functional.max_pool2d`."""
+
+    def forward(self, input: Float[Tensor, "*batch channels height width"]) -> Any:
+        """Take the largest value of each window; with ``return_indices`` also where it was."""
+        return functional.max_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
+        )
+
+
+class AvgPool2d(nn.AvgPool2d):
+    """`torch.nn.AvgPool2d`, computed by `cnnkit.functional.avg_pool2d`."""
+
+    def forward(
+        self, input: Float[Tensor, "*batch channels height width"]
+    ) -> Float[Tensor, "*batch channels height_out width_out"]:
+        """Take the mean of each window."""
+        return functional.avg_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
+        )
+
+
+class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
+    """`torch.nn.AdaptiveAvgPool2d` for output sizes that divide the input's, such as 1: the global mean.
+
+    Then it is an average pooling with windows side by side, F = S = n / n'.
+
+    Raises:
+        ValueError: (in ``forward``) an output size that does not divide the input's, for which PyTorch takes
+            windows of different sizes; or another number of output sizes than 2.
+    """
+
+    def forward(
+        self, input: Float[Tensor, "*batch channels height width"]
+    ) -> Float[Tensor, "*batch channels height_out width_out"]:
+        """Take the mean of each of the windows side by side."""
+        sizes = input.shape[-2:]
+        given: Any = self.output_size
+        wanted = given if isinstance(given, (tuple, list)) else (given,) * 2
+        if len(wanted) != 2:
+            raise ValueError(f"output_size must be one integer or 2 of them, got {given}")
+        n_outs = [n if n_out is None else n_out for n, n_out in zip(sizes, wanted, strict=True)]
+        for n, n_out in zip(sizes, n_outs, strict=True):
+            if n % check_integer("output_size", n_out):
+                raise ValueError(
+                    f"output_size={n_out} must divide the input's height and width, got input of shape "
+                    f"{tuple(input.shape)}"
+                )
+        return functional.avg_pool2d(input, tuple(n // n_out for n, n_out in zip(sizes, n_outs, strict=True)))
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear`, computed by `cnnkit.functional.linear`."""
+
+    def forward(self, input: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
+        """Connect every input node with every output node."""
+        return functional.linear(input, self.weight, self.bias)
+
+
+def _pad_first(conv: nn.Conv1d | nn.Conv2d, x: Tensor) -> tuple[Tensor, Any]:
+    """Put on any padding but zeros (``"reflect"``, ...); return the input and the padding that is left."""
+    if conv.padding_mode == "zeros":
+        return x, conv.padding
+    sides: list[int] = []  # last axis first, as `torch.nn.functional.pad` wants them
+    for axis in reversed(range(len(conv.kernel_size))):
+        if conv.padding == "same":
+            sides += same_padding(conv.kernel_size[axis], conv.dilation[axis])
+        else:
+            sides += [0, 0] if conv.padding == "valid" else [int(conv.padding[axis])] * 2
+    return nn.functional.pad(x, sides, mode=conv.padding_mode), 0
+
+
+# ---------------------------------------------------------------------- a whole model on our operators
+REPLACED: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv1d: Conv1d,
+    nn.Conv2d: Conv2d,
+    nn.MaxPool2d: MaxPool2d,
+    nn.AvgPool2d: AvgPool2d,
+    nn.AdaptiveAvgPool2d: AdaptiveAvgPool2d,
+    nn.Linear: Linear,
+}
+# Without parameters, and no convolution or pooling: they stay PyTorch's.
+KEPT: tuple[type[nn.Module], ...] = (
+    nn.CELU,
+    nn.ConstantPad2d,
+    nn.ELU,
+    nn.Flatten,
+    nn.GELU,
+    nn.Hardsigmoid,
+    nn.Hardswish,
+    nn.Hardtanh,
+    nn.Identity,
+    nn.LeakyReLU,
+    nn.LogSigmoid,
+    nn.LogSoftmax,
+    nn.Mish,
+    nn.PixelShuffle,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.ReflectionPad2d,
+    nn.SELU,
+    nn.SiLU,
+    nn.Sigmoid,
+    nn.Softmax,
+    nn.Softmax2d,
+    nn.Softplus,
+    nn.Softsign,
+    nn.Tanh,
+    nn.Threshold,
+    nn.Unflatten,
+    nn.Upsample,
+    nn.ZeroPad1d,
+    nn.ZeroPad2d,
+)
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+def from_scratch(model: Module) -> Module:
+    """The same model on the code of the chapters: its convolution, linear and pooling layers become ours.
+
+    The parameters are shared: training the one trains the other. So are the buffers, and all else is kept:
+    names, hooks, training mode, a layer that occurs at several places. The given model is not changed.
+
+    What a module computes by itself, with `torch.nn.functional` in its ``forward``, cannot be seen from
+    outside and stays PyTorch's.
+
+    Args:
+        model: a layer, or a module made of layers, to any depth.
+
+    Returns:
+        A copy of the model's structure with the model's own parameters.
+
+    Raises:
+        TypeError: the model is no module, or holds layers that are neither replaced nor known to need no
+            replacement; the message names them, by type.
+
+    Example:
+        >>> from cnnkit.models.lenet import LeNet
+        >>> type(from_scratch(LeNet()).features[0])
+        <class 'cnnkit.layers.Conv2d'>
+    """
+    if not isinstance(model, nn.Module):
+        given = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"model must be a torch.nn.Module, got {given}")
+    unknown: dict[str, list[str]] = {}
+    for name, module in model.named_modules():
+        if not _is_known(module):
+            unknown.setdefault(type(module).__name__, []).append(name or "the model itself")
+    if unknown:
+        kinds = "; ".join(f"{kind}: {_first_two(names)}" for kind, names in unknown.items())
+        raise TypeError(
+            f"from_scratch has no own code for {kinds}. It replaces {_names(REPLACED)}; it "
+            f"keeps {_names(KEPT)}; and it looks into {_names(CONTAINERS)} and modules of your own that "
+            "contain others"
+        )
+    ours = copy.deepcopy(model, {id(shared): shared for shared in _shared(model)})
+    for module in ours.modules():
+        module.__class__ = REPLACED.get(type(module), type(module))  # all that differs is its forward
+    return ours
+
+
+def _is_known(module: nn.Module) -> bool:
+    kind = type(module)
+    if kind in (*REPLACED, *REPLACED.values(), *KEPT, *CONTAINERS, LocallyConnected1d):
+        return True
+    # A class of its own is looked into, unless it is a layer that does something else than its base class.
+    bases = [base for base in kind.__mro__ if base not in (nn.Module, *CONTAINERS)]
+    own = not any(base.__module__.startswith("torch.") for base in bases)
+    return own and any(True for _ in module.children())
+
+
+def _shared(model: nn.Module) -> Iterator[Any]:
+    """What a copy of the model shares with it: its tensors, and whoever listens to it by hooks."""
+    modules = list(model.modules())
+    for module in modules:
+        yield from _tensors(vars(module), set())  # its parameters and buffers are in there, too
+        for name, value in vars(module).items():
+            if name.endswith("_hooks"):
+                for hook in value.values():
+                    hook = getattr(hook, "hook", hook)  # torch wraps some of them
+                    listener = getattr(hook, "__self__", hook)
+                    if not any(listener is own for own in modules):
+                        yield listener
+
+
+def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
+    """The tensors in lists, tuples and dictionaries, to any depth."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple, dict)) and id(value) not in seen:
+        seen.add(id(value))  # a list may hold itself
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(part, seen)
+
+
+def _first_two(names: list[str]) -> str:
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + more
+
+
+def _names(kinds: Any) -> str:
+    return ", ".join(sorted(kind.__name__ for kind in kinds))
+
+
+# ---------------------------------------------------------------------- what PyTorch lacks
 
 
 class LocallyConnected1d(nn.Module):

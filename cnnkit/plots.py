@@ -8,7 +8,10 @@ zero in the middle.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -16,13 +19,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle, Polygon, Rectangle
+from matplotlib.textpath import TextPath
 from numpy.typing import ArrayLike
 
 from cnnkit.reference.pool import avg_pool1d, max_pool1d
-from cnnkit.shapes import Window, dropped_nodes, output_size, receptive_fields
+from cnnkit.shapes import Window, check_integer, dropped_nodes, output_size, receptive_fields
 
 BLUE, ORANGE, GREEN, PINK, SKY, VERMILION = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"
 INK, GREY, PALE = "#222222", "#8a8a8a", "#e9e9e9"
@@ -444,6 +448,205 @@ def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
         Rectangle((x - 0.4, y - 0.4), 0.8, 0.8, facecolor="white", edgecolor=colour, linewidth=1.5, zorder=3)
     )
     ax.text(x, y, text, ha="center", va="center_baseline", fontsize=9.5, zorder=4)
+
+
+# ---------------------------------------------------------------------- networks
+def volumes(
+    shapes: Sequence[Sequence[int]],
+    operations: Sequence[str] | None = None,
+    *,
+    scale: Literal["root", "linear"] = "root",
+    width: float = 6.8,
+    ax: Axes | None = None,
+) -> Axes:
+    r"""The volumes of a network as boxes, with their sizes below and the operations between them.
+
+    The face of a box is a feature map, its depth the number of channels; a vector is an upright bar; the
+    first one, the input, is grey. All boxes have the same scales, but directions differ. The sides of a face
+    are in proportion to the square roots of the map's height and width, or to these themselves. Depths and
+    bars are logarithmic, as log2(1 + number of channels or nodes): twice as many are longer by one piece.
+
+    Args:
+        shapes: sizes of each volume, channels first: (C, H, W) for maps, (C, n) for rows, (n,) for vectors.
+        operations: what leads from each volume to the next, such as ``"conv\n5×5"``.
+        scale: of the faces, ``"root"`` or, where the smallest map is not much smaller than the largest,
+            ``"linear"``.
+        width: inches for a row of boxes; what does not fit goes on in the next row.
+        ax: where to draw; in fewer inches than the function would take, letters may meet.
+
+    Returns:
+        The axes, whose data unit is a point (1/72 inch) of the figure that the function makes.
+
+    Raises:
+        TypeError: a size is not an integer.
+        ValueError: an unknown scale, no shapes, a shape that has not one to three sizes or has one below 1,
+            or not one operation for every step.
+    """
+    if scale not in ("root", "linear"):
+        raise ValueError(f"scale must be 'root' or 'linear', got {scale!r}")
+    _check_volumes(shapes, operations)
+    labels = ["", *(operations or [""] * (len(shapes) - 1))]
+    boxes = _boxes(shapes, scale)
+    rows, captions = _rows(boxes, labels, shapes, 72 * width)
+    lefts = [_lefts(row, boxes, labels, captions) for row in rows]
+    half = [max(boxes[i].height for i in row) / 2 for row in rows]
+    above = [max(h, 5 + max(_text_height(labels[i]) for i in row)) for h, row in zip(half, rows, strict=True)]
+    caption_height = 7 + max(map(_text_height, captions))
+    start = -14.0 if len(rows) > 1 else 0.0  # where the arrow from the row before begins
+    end = max(line[-1] for line in lefts)
+    height = sum(above) + sum(half) + len(rows) * caption_height + (len(rows) - 1) * ROW_GAP
+    ax = _new_axes(ax, figsize=((end - start + 8) / 72, (height + 8) / 72))
+    top = 0.0
+    for row, line, up, down in zip(rows, lefts, above, half, strict=True):
+        middle, before, arrow = top - up, start, start
+        for i, left in zip(row, line, strict=False):
+            box = boxes[i]
+            if i:
+                _arrow(ax, arrow, left + box.left_at_middle - 2, middle)
+                # not the middle of the arrow: the box before may lean over its beginning
+                x = (before + left + box.left_at_middle) / 2
+                ax.text(x, middle + 4, labels[i], ha="center", va="bottom", fontsize=FONT, linespacing=1.1)
+            _draw_box(ax, left, middle - box.height / 2, box)
+            x, y = left + box.width / 2, middle - down - 7
+            ax.text(x, y, captions[i], ha="center", va="top", fontsize=FONT, linespacing=1.1)
+            before, arrow = left + box.width, left + box.right_at_middle + 2
+        top = middle - down - caption_height - ROW_GAP
+    ax.set_xlim(start - 1, end + 1)
+    ax.set_ylim(-height - 1, 1)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+def _arrow(ax: Axes, x0: float, x1: float, y: float) -> None:
+    style = {"arrowstyle": "-|>", "color": INK, "linewidth": 1, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", xy=(x1, y), xytext=(x0, y), arrowprops=style)
+
+
+# In points: a face's longest side, a doubling and which way it recedes, the letters, the space between rows.
+FACE, DOUBLING, RECEDING, FONT, ROW_GAP = 66.0, 4.6, (0.75, 0.6), 8.5, 20.0
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A box as it is drawn: its face, and by how much its back is moved to the right and up."""
+
+    face_width: float
+    face_height: float
+    right: float
+    up: float
+    colour: str
+
+    @property
+    def width(self) -> float:
+        return self.face_width + self.right
+
+    @property
+    def height(self) -> float:
+        return self.face_height + self.up
+
+    @property
+    def left_at_middle(self) -> float:
+        """Where the box begins at half its height: a deep one leans away."""
+        return self.right * max(0.0, self.height / 2 - self.face_height) / self.up
+
+    @property
+    def right_at_middle(self) -> float:
+        return self.width - self.left_at_middle
+
+
+def _check_volumes(shapes: Sequence[Sequence[int]], operations: Sequence[str] | None) -> None:
+    if not shapes:
+        raise ValueError("shapes must hold at least one shape, got none")
+    for i, shape in enumerate(shapes):
+        if not 1 <= len(shape) <= 3:
+            raise ValueError(f"shapes[{i}] must be (C, H, W), (C, n) or (n,), got {tuple(shape)}")
+        for axis, size in enumerate(shape):
+            check_integer(f"shapes[{i}][{axis}]", size)
+    if operations is not None and len(operations) != len(shapes) - 1:
+        raise ValueError(
+            f"operations must hold one for each of the {len(shapes) - 1} steps between the shapes, "
+            f"got {len(operations)}"
+        )
+
+
+def _boxes(shapes: Sequence[Sequence[int]], scale: str) -> list[_Box]:
+    def side(n: int) -> float:
+        return math.sqrt(n) if scale == "root" else float(n)
+
+    unit = FACE / max((side(n) for shape in shapes for n in shape[1:]), default=1.0)
+    boxes = []
+    for i, (count, *sides) in enumerate(shapes):
+        length = DOUBLING * math.log2(1 + count)
+        if sides:
+            height, width = (unit * side(n) for n in ([1, *sides] if len(sides) == 1 else sides))
+            depth = length
+        else:
+            height, width, depth = length, 6.0, DOUBLING
+        colour = GREY if i == 0 else BLUE if sides else ORANGE
+        boxes.append(_Box(width, height, depth * RECEDING[0], depth * RECEDING[1], colour))
+    return boxes
+
+
+def _rows(
+    boxes: Sequence[_Box], labels: Sequence[str], shapes: Sequence[Sequence[int]], limit: float
+) -> tuple[list[list[int]], list[str]]:
+    """Which boxes stand in which row, and their captions: few rows first, then captions of one line."""
+
+    def broken(captions: Sequence[str], limit: float) -> list[list[int]]:
+        rows: list[list[int]] = [[]]
+        for i in range(len(boxes)):
+            if rows[-1] and _lefts([*rows[-1], i], boxes, labels, captions)[-1] > limit:
+                rows.append([])
+            rows[-1].append(i)
+        return rows
+
+    one_line = [" × ".join(map(str, shape)) for shape in shapes]
+    two_lines = [caption.replace(" × ", " ×\n", 1) for caption in one_line]
+    captions = min((one_line, two_lines), key=lambda captions: len(broken(captions, limit)))
+    rows = broken(captions, limit)
+    while limit > 0 and len(narrower := broken(captions, limit - 4)) == len(rows):
+        rows, limit = narrower, limit - 4  # rows of about one length
+    return rows, captions
+
+
+def _lefts(
+    row: Sequence[int], boxes: Sequence[_Box], labels: Sequence[str], captions: Sequence[str]
+) -> list[float]:
+    """The left ends of the boxes of a row, and last the right end of the row."""
+    lefts: list[float] = []
+    box_end = caption_end = 0.0
+    for i in row:
+        gap = max(20.0, _text_width(labels[i]) + 10) if i else 0.0
+        half = _text_width(captions[i]) / 2
+        middle = max(box_end + gap + boxes[i].width / 2, caption_end + half + (11 if lefts else 0))
+        lefts.append(middle - boxes[i].width / 2)
+        box_end, caption_end = middle + boxes[i].width / 2, middle + half
+    return [*lefts, max(box_end, caption_end)]
+
+
+@cache
+def _text_width(text: str) -> float:
+    return max(
+        (TextPath((0, 0), line, size=FONT).get_extents().width for line in text.split("\n") if line),
+        default=0.0,
+    )
+
+
+def _text_height(text: str) -> float:
+    return 1.2 * FONT * len(text.split("\n"))
+
+
+def _draw_box(ax: Axes, x: float, y: float, box: _Box) -> None:
+    w, h, dx, dy = box.face_width, box.face_height, box.right, box.up
+    front = [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]
+    top = [(x, y + h), (x + w, y + h), (x + w + dx, y + h + dy), (x + dx, y + h + dy)]
+    side = [(x + w, y), (x + w + dx, y + dy), (x + w + dx, y + h + dy), (x + w, y + h)]
+    for corners, strength in ((front, 0.3), (top, 0.5), (side, 0.7)):
+        tint = [1 - strength * (1 - part) for part in to_rgb(box.colour)]
+        ax.add_patch(
+            Polygon(corners, facecolor=tint, edgecolor=INK, linewidth=0.8, joinstyle="round", zorder=3)
+        )
 
 
 # ---------------------------------------------------------------------- images

@@ -1,6 +1,8 @@
-"""The locally connected layer: by hand, against torch's layers, and what bad input says."""
+"""Our layers against torch's, the locally connected layer by hand, and what bad input says."""
 
 import copy
+import inspect
+import io
 
 import pytest
 import torch
@@ -8,8 +10,102 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from cnnkit import layers
 from cnnkit.layers import LocallyConnected1d
 from cnnkit.shapes import local_parameters
+from tests.operators import assert_as_torch, random
+
+# name, arguments, shape of one example
+DROP_IN = [
+    ("Conv1d", ((2, 3, 3), {}), (2, 8)),
+    ("Conv1d", ((2, 4, 4), {"stride": 2, "padding": 1, "dilation": 2, "groups": 2, "bias": False}), (2, 9)),
+    ("Conv1d", ((2, 3, 4), {"padding": "same", "padding_mode": "circular"}), (2, 8)),
+    ("Conv2d", ((2, 3, 3), {}), (2, 6, 7)),
+    ("Conv2d", ((2, 4, (3, 2)), {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 2}), (2, 6, 7)),
+    ("Conv2d", ((2, 3, 5), {"padding": "valid", "bias": False}), (2, 6, 7)),
+    ("Conv2d", ((2, 3, (2, 3)), {"padding": "same", "dilation": 2}), (2, 6, 7)),
+    ("Conv2d", ((2, 3, (3, 2)), {"padding": (2, 1), "stride": 2, "padding_mode": "reflect"}), (2, 6, 7)),
+    ("Conv2d", ((2, 3, (2, 3)), {"padding": "same", "padding_mode": "replicate"}), (2, 6, 7)),
+    ("Conv2d", ((2, 3, 3), {"padding": "valid", "padding_mode": "circular"}), (2, 6, 7)),
+    ("MaxPool2d", ((2,), {}), (2, 6, 7)),
+    ("MaxPool2d", (((3, 2),), {"stride": (2, 1), "padding": 1, "dilation": (1, 2), "ceil_mode": True}), (2, 6, 7)),
+    ("AvgPool2d", ((2,), {}), (2, 6, 7)),
+    ("AvgPool2d", (((3, 2),), {"stride": 2, "padding": 1, "ceil_mode": True, "count_include_pad": False}), (2, 6, 7)),
+    ("AvgPool2d", ((2,), {"divisor_override": 3}), (2, 6, 7)),
+    ("AdaptiveAvgPool2d", ((1,), {}), (2, 6, 7)),
+    ("AdaptiveAvgPool2d", (((3, None),), {}), (2, 6, 7)),
+    ("AdaptiveAvgPool2d", (((None, 7),), {}), (2, 6, 7)),
+    ("AdaptiveAvgPool2d", (([1, 1],), {}), (2, 6, 7)),
+    ("Linear", ((4, 3), {}), (4,)),
+    ("Linear", ((4, 3), {"bias": False}), (5, 4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments", "shape"), DROP_IN, ids=lambda value: str(value))
+def test_drop_in(name, arguments, shape):
+    made = []
+    for library in (layers, nn):
+        torch.manual_seed(0)
+        made.append(getattr(library, name)(*arguments[0], **arguments[1]))
+    ours, torchs = made
+    assert type(ours).__module__ == "cnnkit.layers"
+    assert isinstance(ours, type(torchs))
+    assert inspect.signature(type(ours)) == inspect.signature(type(torchs))
+    assert repr(ours) == repr(torchs)
+    assert list(ours.state_dict()) == list(torchs.state_dict())
+    for a, b in zip(ours.parameters(), torchs.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+    ours, torchs = ours.double(), torchs.double()
+    for x in (random(3, *shape), random(*shape, seed=1)):
+        x.requires_grad_()
+        assert_as_torch(ours, torchs, [x])
+        for layer in made:
+            layer.zero_grad()
+            layer(x).pow(2).sum().backward()
+        for a, b in zip(ours.parameters(), torchs.parameters(), strict=True):
+            torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_indices_of_the_maxima():
+    x = random(2, 3, 6, 7)
+    how = {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}
+    for a, b in zip(layers.MaxPool2d(**how)(x), nn.MaxPool2d(**how)(x), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_checkpoints_are_exchanged_with_torchs():
+    ours, torchs = layers.Conv2d(2, 3, 3), nn.Conv2d(2, 3, 3)
+    ours.load_state_dict(torchs.state_dict())
+    x = random(1, 2, 5, 5, dtype=torch.float32)
+    torch.testing.assert_close(ours(x), torchs(x))
+    file = io.BytesIO()
+    torch.save(ours, file)
+    file.seek(0)
+    assert torch.equal(torch.load(file, weights_only=False)(x), ours(x))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: layers.Conv2d(2, 3, 3)(torch.zeros(1, 4, 5, 5)), r"weight.*\(3, 2, 3, 3\).*input.*\(1, 4, 5, 5\)"),
+        (lambda: layers.Conv1d(2, 3, 3)(torch.zeros(1, 4, 5)), r"weight.*\(3, 2, 3\).*input.*\(1, 4, 5\)"),
+        (lambda: layers.Conv2d(2, 3, 3)(torch.zeros(1, 2, 2, 5)), "kernel_size=3 is wider than the padded input"),
+        (lambda: layers.Linear(4, 2)(torch.zeros(3, 5)), r"weight of shape \(2, 4\).*input of shape \(3, 5\)"),
+        (lambda: layers.MaxPool2d(2, padding=2)(torch.zeros(1, 4, 4)), "padding must be at most half of kernel_size=2.*got 2"),
+        (lambda: layers.AvgPool2d(2, stride=0)(torch.zeros(1, 4, 4)), "stride must be at least 1, got 0"),
+        (lambda: layers.AdaptiveAvgPool2d(3)(torch.zeros(1, 6, 7)), r"output_size=3 must divide.*got input of shape \(1, 6, 7\)"),
+        (lambda: layers.AdaptiveAvgPool2d(0)(torch.zeros(1, 6, 7)), "output_size must be at least 1, got 0"),
+        (lambda: layers.AdaptiveAvgPool2d((2,))(torch.zeros(1, 6, 6)), r"output_size must be one integer or 2 of them, got \(2,\)"),
+    ],
+)  # fmt: skip
+def test_bad_input_of_the_layers(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# ---------------------------------------------------------------------- LocallyConnected1d
 
 
 def test_by_hand():

@@ -1,11 +1,12 @@
 """Figures: the same bytes twice, and drawings that show what they say."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from IPython.testing.globalipapp import start_ipython
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, Polygon
 
 from cnnkit import plots
 from cnnkit.shapes import Window, local_parameters, output_size, receptive_fields
@@ -86,6 +87,87 @@ def test_filters_draw_every_weight_of_one_node():
     assert len(edges(plots.filters(4, 2, kernel_size=5, n=7, groups=2))) == 2 * 5
 
 
+LENET = [(1, 28, 28), (6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5), (120,), (84,), (10,)]
+LENET_STEPS = ["conv\n5×5", "pool\n2×2", "conv\n5×5", "pool\n2×2", "full", "full", "full"]
+NETWORKS = {
+    "lenet": (LENET, LENET_STEPS),
+    "alexnet": (
+        [(3, 227, 227), (96, 55, 55), (96, 27, 27), (256, 27, 27), (256, 13, 13), (384, 13, 13), (384, 13, 13),
+         (256, 13, 13), (256, 6, 6), (4096,), (4096,), (1000,)],
+        ["conv\n11×11, S=4", "max pooling\n3×3, S=2"] * 2 + ["conv\n3×3"] * 3 + ["pool"] + ["fully\nconnected"] * 3,
+    ),
+    "vgg": (
+        [(3, 224, 224), (64, 224, 224), (128, 112, 112), (256, 56, 56), (512, 28, 28), (512, 14, 14), (512, 7, 7),
+         (4096,), (4096,), (1000,)],
+        ["2 conv"] * 2 + ["3 conv"] * 3 + ["pool"] + ["full"] * 3,
+    ),
+    "resnet": (
+        [(3, 224, 224), (64, 112, 112), (64, 56, 56), (128, 28, 28), (256, 14, 14), (512, 7, 7), (512,), (1000,)],
+        ["conv\n7×7", "pool\n3×3", "stage\n2", "stage\n3", "stage\n4", "global\naverage", "full"],
+    ),
+    "small maps": ([(64, 9, 9), (256, 2, 2), (512, 2, 2), (512, 1, 1), (1024, 1, 1), (10,)], None),
+    "rows": ([(1, 40), (8, 36), (8, 18), (10,)], None),
+    "deep": ([(2 ** (i // 2), 64 - i, 48) for i in range(20)], None),
+}  # fmt: skip
+
+
+def corners(ax):
+    """The boxes: the corners of the face, the top and the side of each."""
+    faces = [patch.get_xy()[:4] for patch in ax.patches if isinstance(patch, Polygon)]
+    return [faces[i : i + 3] for i in range(0, len(faces), 3)]
+
+
+@pytest.mark.parametrize("width", [3.9, 6.8])
+@pytest.mark.parametrize("scale", ["root", "linear"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_volumes_show_every_size_and_step_and_nothing_overlaps(name, scale, width):
+    shapes, steps = NETWORKS[name]
+    ax = plots.volumes(shapes, steps, scale=scale, width=width)
+    texts = [text for text in ax.texts if text.get_text()]
+    captions = [" ".join(t.get_text().split()) for t in texts if t.get_va() == "top"]
+    assert captions == [" × ".join(map(str, shape)) for shape in shapes]
+    assert [t.get_text() for t in texts if t.get_va() == "bottom"] == (steps or [])
+    assert len(corners(ax)) == len(shapes)
+
+    figure = ax.figure
+    figure.draw_without_rendering()
+    assert figure.get_size_inches()[0] <= width + 0.4
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    solids = [
+        patch.get_transform().transform_path(patch.get_path())
+        for patch in ax.patches
+        if isinstance(patch, Polygon)
+    ]
+    assert not any(solid.intersects_bbox(box) for solid in solids for box in boxes)
+    page = figure.get_window_extent()
+    for low, high in [(box.min, box.max) for box in boxes] + [
+        (s.vertices.min(0), s.vertices.max(0)) for s in solids
+    ]:
+        assert (low >= page.min).all()
+        assert (high <= page.max).all()
+
+
+@pytest.mark.parametrize(("scale", "ratio"), [("linear", 28 / 5), ("root", (28 / 5) ** 0.5)])
+def test_volumes_are_to_scale(scale, ratio):
+    solids = corners(plots.volumes(LENET, LENET_STEPS, scale=scale))
+
+    def side(i, axis):
+        return np.ptp(solids[i][0][:, axis])
+
+    assert [side(0, axis) / side(4, axis) for axis in (0, 1)] == pytest.approx([ratio, ratio])
+    depth = [np.ptp(top[:, 1]) for _, top, _ in solids]
+    assert depth[3] / depth[1] == pytest.approx(np.log2(17) / np.log2(7))
+    assert side(5, 1) / side(7, 1) == pytest.approx(np.log2(121) / np.log2(11))
+    wide = corners(plots.volumes([(1, 10, 40)], scale=scale))[0][0]
+    assert np.ptp(wide[:, 0]) / np.ptp(wide[:, 1]) == pytest.approx(4 if scale == "linear" else 2)
+
+
+def test_volumes_draw_on_given_axes():
+    _, ax = plt.subplots()
+    assert plots.volumes(LENET, ax=ax) is ax
+
+
 @pytest.mark.parametrize(("kind", "strong"), [("max", 3), ("average", 6)])
 def test_pooling_draws_what_counts(kind, strong):
     ax = plots.pooling([1, 3, 2, 0, 5, 4], 2, kind=kind)
@@ -126,6 +208,7 @@ def test_a_drawing_is_the_same_svg_twice_and_an_image_is_png():
 
     first, second = (plots._svg(drawing()) for _ in range(2))
     assert first == second
+    assert plots._svg(plots.volumes(LENET).figure) == plots._svg(plots.volumes(LENET).figure)
     assert first.lstrip().startswith("<?xml")
     assert "dc:date" not in first
     assert plots._png(drawing()) is None
@@ -156,6 +239,17 @@ def test_a_notebook_shows_drawings_as_svg_and_images_as_png():
         ),
         (lambda: plots.windows(9, 3, stride=0), "stride must be at least 1, got 0"),
         (lambda: plots.receptive_field([Window(3)], n=5, node=3), "node must be from 0 to 2.*got 3"),
+        (lambda: plots.volumes([(1, 2, 3)], scale="log"), "scale must be 'root' or 'linear', got 'log'"),
+        (lambda: plots.volumes([]), "shapes must hold at least one shape, got none"),
+        (
+            lambda: plots.volumes([(1, 3, 28, 28)]),
+            r"shapes\[0\] must be \(C, H, W\), \(C, n\) or \(n,\), got \(1, 3, 28, 28\)",
+        ),
+        (lambda: plots.volumes([(1, 2), (0, 2)]), r"shapes\[1\]\[0\] must be at least 1, got 0"),
+        (
+            lambda: plots.volumes([(1, 2), (1, 2)], ["conv", "pool"]),
+            "operations must hold one for each of the 1 steps between the shapes, got 2",
+        ),
         (lambda: plots.pooling([1, 2], 2, kind="mean"), "kind must be 'max' or 'average', got 'mean'"),
         (lambda: plots.image_grid([]), "images must hold at least one image"),
         (
