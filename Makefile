@@ -118,8 +118,9 @@ experiments: $(INSTALLED) ## run the long experiments and store their results (E
 		$(BIN)/python -m benchmarks.experiments.$$name; \
 	done
 
-bench: $(INSTALLED) $(SITE)/index.html ## measure the site and store the figures
+bench: $(INSTALLED) $(SITE)/index.html ## measure convolution and the site, and store the figures
 	@echo "==> Benchmarks"
+	@$(BIN)/python -m benchmarks.convolution
 	@$(BIN)/python -m benchmarks.site
 
 lab: $(INSTALLED) ## open the notebooks in JupyterLab

@@ -113,15 +113,19 @@ def _stored(what: str, folder: Path, stem: str, ending: str) -> Path:
 
 
 def provenance(result: dict[str, Any]) -> Markdown:
-    """One sentence that says where a stored result comes from: seeds, machine, versions, command.
+    """One sentence that says where a stored result comes from: how many runs, machine, versions, command.
 
     Args:
         result: what `stored_result` returned.
     """
     environment = result["environment"]
-    seeds = result["seeds"]
+    if "seeds" in result:
+        seeds = result["seeds"]
+        runs = f"{len(seeds)} seeds ({seeds[0]} to {seeds[-1]})"
+    else:
+        runs = f"Medians of {result['repeats']} measurements"
     return Markdown(
-        f"*{len(seeds)} seeds ({seeds[0]} to {seeds[-1]}), {environment['processor']}, "
+        f"*{runs}, {environment['processor']}, "
         f"{environment['device']}, Python {environment['python']}, torch {environment['torch']}, "
         f"{environment['date']}. To run it again:* `{result['command']}`"
     )
