@@ -23,7 +23,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 # ---------------------------------------------------------------------- PyTorch's layers, on our operators
 class Conv1d(nn.Conv1d):
-    """`torch.nn.Conv1d`, computed by `cnnkit.functional.conv1d`."""
+    """`torch.nn.Conv1d`, computed by `cnnkit.functional.conv.conv1d`."""
 
     def forward(self, input: Float[Tensor, "*batch channels n"]) -> Float[Tensor, "*batch filters n_out"]:
         """Slide the filters over each row."""
@@ -32,7 +32,7 @@ class Conv1d(nn.Conv1d):
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d`, computed by `cnnkit.functional.conv2d`."""
+    """`torch.nn.Conv2d`, computed by `cnnkit.functional.conv.conv2d`."""
 
     def forward(
         self, input: Float[Tensor, "*batch channels height width"]
@@ -43,7 +43,7 @@ class Conv2d(nn.Conv2d):
 
 
 class MaxPool2d(nn.MaxPool2d):
-    """`torch.nn.MaxPool2d`, computed by `cnnkit.functional.max_pool2d`."""
+    """`torch.nn.MaxPool2d`, computed by `cnnkit.functional.pool.max_pool2d`."""
 
     def forward(self, input: Float[Tensor, "*batch channels height width"]) -> Any:
         """Take the largest value of each window; with ``return_indices`` also where it was."""
@@ -59,7 +59,7 @@ class MaxPool2d(nn.MaxPool2d):
 
 
 class AvgPool2d(nn.AvgPool2d):
-    """`torch.nn.AvgPool2d`, computed by `cnnkit.functional.avg_pool2d`."""
+    """`torch.nn.AvgPool2d`, computed by `cnnkit.functional.pool.avg_pool2d`."""
 
     def forward(
         self, input: Float[Tensor, "*batch channels height width"]

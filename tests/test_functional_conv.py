@@ -239,6 +239,20 @@ def test_low_precision_of_a_real_layer(dtype):
     assert_low_precision(*pair_of(how), tensors(how, size=(16, 16), filters=(32, 32, 3, 3)), dtype)
 
 
+def test_many_blocks_and_taps_add_up_in_float32(monkeypatch):
+    # bfloat16 counts up to 256 and no further: 256 + 1 is rounded to 256
+    def ones(*shape):
+        return torch.ones(shape, dtype=torch.bfloat16, requires_grad=True)
+
+    monkeypatch.setattr(module, "_slices", lambda length, step: [slice(i, i + 1) for i in range(length)])
+    x, w = ones(400, 1, 1, 1), ones(1, 1, 1, 1)
+    conv2d(x, w).sum().backward()
+    assert w.grad.item() == 400  # one from each image, each a block of its own
+    x, w = ones(1, 1, 39, 39), ones(1, 1, 20, 20)
+    conv2d(x, w).sum().backward()
+    assert x.grad[0, 0, 19, 19].item() == 400  # one from each tap, in the middle that all of them see
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_autocast_chooses_the_dtype_as_torch_does(dtype):
     x, w, b = (t.float().requires_grad_() for t in tensors({}))

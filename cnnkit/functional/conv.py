@@ -7,9 +7,9 @@ A window is what a filter sees at one place. All windows, written side by side, 
 with a row for every channel C and tap (a, b), and a column for every image N and place (i, j). Convolution
 ties it to the weights w and the outputs y. Each of three classes computes one of them from the other two:
 
-- `_Output`: ``y[N, R, i, j] = sum over C, a, b of w[R, C, a, b] columns[C, a, b, N, i, j]``;
-- `_WeightGradient`: ``dw[R, C, a, b] = sum over N, i, j of dy[N, R, i, j] columns[C, a, b, N, i, j]``;
-- `_InputGradient`: ``dcolumns[C, a, b, N, i, j] = sum over R of w[R, C, a, b] dy[N, R, i, j]``; every pixel
+- ``_Output``: ``y[N, R, i, j] = sum over C, a, b of w[R, C, a, b] columns[C, a, b, N, i, j]``;
+- ``_WeightGradient``: ``dw[R, C, a, b] = sum over N, i, j of dy[N, R, i, j] columns[C, a, b, N, i, j]``;
+- ``_InputGradient``: ``dcolumns[C, a, b, N, i, j] = sum over R of w[R, C, a, b] dy[N, R, i, j]``; every pixel
   adds up what its copies in the columns get.
 
 All three are linear in each of their factors, so the backward pass of one class consists of the other two.

@@ -20,7 +20,7 @@ def softmax(z: Float[Tensor, "classes"]) -> Float[Tensor, "classes"]:
         z: the scores, shape (K,), one a class.
 
     Returns:
-        The probabilities, shape (K,): none is negative and their sum is 1.
+        The probabilities, shape (K,). None is negative, and their sum is 1.
 
     Raises:
         ValueError: z has another number of dimensions, or no class.
