@@ -6,8 +6,7 @@ pixels, every shape once, in batches of 32.
 
 Time: ours and PyTorch's take turns; a turn is one forward and one backward pass to input, weights and bias.
 Memory: a fresh process for each, and by how much its largest size exceeds that before the input was made (on
-Linux and on GPUs; for layers where that is too little to be measured there is no ratio). The
-loops are measured on a tiny layer, as time for each multiply-add of the forward pass.
+Linux and on GPUs). The loops are measured on a tiny layer, as time for each multiply-add of the forward pass.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ from cnnkit.reference import conv as loops
 from cnnkit.shapes import multiply_adds, output_size
 
 BATCH = 32
-MEASURABLE = 16  # megabytes: below, what an allocator keeps or gives back decides the ratio
 LAYERS = {  # in_channels, height and width, out_channels, kernel_size, stride, padding
     "LeNet conv1": (1, 28, 6, 5, 1, 2),
     "LeNet conv2": (6, 14, 16, 5, 1, 0),
@@ -118,15 +116,14 @@ def _kilobytes(what: str) -> int:
     return int(status.partition(f"{what}:")[2].split()[0])
 
 
-def memory(layer: str, device: str, form: str) -> dict[str, float | None]:
+def memory(layer: str, device: str, form: str) -> dict[str, float]:
     """Megabytes of both tiers, each in a process of its own."""
     found: dict[str, float] = {}
     for tier in TIERS:
         command = [sys.executable, "-m", "benchmarks.convolution", "--memory", tier, layer, device, form]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found[tier] = json.loads(done.stdout)
-    enough = found["torch"] >= MEASURABLE
-    return found | {"ratio": round(found["ours"] / found["torch"], 3) if enough else None}
+    return found | {"ratio": round(found["ours"] / found["torch"], 3)}
 
 
 def loops_nanoseconds() -> float:
@@ -162,9 +159,9 @@ def measure(repeats: int) -> dict[str, Any]:
                 "megabytes": mb,
             }
             both = f"{ms['torch']:8.1f} ms {ms['ours']:8.1f} ms"
-            print(f"{layer:27} {both} {ms['ratio']:6.2f} {mb['ratio'] or '-':>6}")
+            print(f"{layer:27} {both} {ms['ratio']:6.2f} {mb['ratio']:6.2f}")
         means = {
-            what: round(geometric_mean([row[key]["ratio"] for row in rows.values() if row[key]["ratio"]]), 3)
+            what: round(geometric_mean([row[key]["ratio"] for row in rows.values()]), 3)
             for what, key in (("time", "milliseconds"), ("memory", "megabytes"))
         }
         print(f"{form} on {device}, geometric means, ours over torch: {means}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import record
+from benchmarks import convolution, record
 
 FOLDER = Path(record.__file__).parent / "experiments"
 EXPERIMENTS = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -57,6 +57,19 @@ def test_the_stored_figures_of_the_site_meet_their_targets():
     for name, target in stored["targets"].items():
         value = stored["median"][name]
         assert value <= target if name in at_most else value >= target, name
+
+
+def test_the_stored_times_of_convolution_are_complete_and_meet_their_targets():
+    stored = json.loads((record.RESULTS / "convolution.json").read_text())
+    assert stored["targets"] == convolution.TARGETS
+    assert stored["repeats"] >= 5
+    table = stored["tables"]["float32"]
+    assert list(table["layers"]) == list(convolution.LAYERS)
+    for what, measured in (("time", "milliseconds"), ("memory", "megabytes")):
+        ratios = [row[measured]["ratio"] for row in table["layers"].values()]
+        mean = convolution.geometric_mean(ratios)
+        assert mean == pytest.approx(table["geometric_mean"][what], abs=1e-3)
+        assert mean <= convolution.TARGETS[what]
 
 
 def half_written(path, text, encoding):

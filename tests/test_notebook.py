@@ -43,6 +43,13 @@ def test_experiment_and_result_belong_together():
     assert provenance.endswith("`python -m benchmarks.experiments.hidden_filter`")
 
 
+def test_a_measurement_without_seeds_says_how_often_it_was_repeated():
+    result = notebook.stored_result("convolution")
+    provenance = notebook.provenance(result).data
+    assert provenance.startswith(f"*Medians of {result['repeats']} measurements, ")
+    assert provenance.endswith("`python -m benchmarks.convolution`")
+
+
 @pytest.mark.bad_input
 def test_missing_results_and_experiments_name_what_there_is(monkeypatch, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no stored result 'nothing'; there are: .*hidden-filter"):

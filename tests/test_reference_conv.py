@@ -17,10 +17,7 @@ from cnnkit.reference.conv import (
     vectorise,
 )
 from cnnkit.shapes import output_size
-
-
-def random(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.operators import random
 
 
 def assert_as_torch(ours, theirs, backward, y, w, bias, **sizes):

@@ -71,3 +71,8 @@ def autocast(first: Tensor, *others: Tensor | None) -> tuple[Any, ...]:
             for t in tensors
         ]
     )
+
+
+def sum_dtype(x: Tensor) -> torch.dtype:
+    """The dtype to add up in: float32 for the shorter ones, which lose digits with every sum."""
+    return torch.promote_types(x.dtype, torch.float32)

@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cnnkit.functional.arguments import Sizes, autocast, autocast_is_on, per_axis, same_device
+from cnnkit.functional.arguments import Sizes, autocast, autocast_is_on, per_axis, same_device, sum_dtype
 from cnnkit.shapes import check_integer, output_size, same_padding
 
 
@@ -163,7 +163,7 @@ class _WeightGradient(torch.autograd.Function):
     @_without_autocast
     def forward(dy: Tensor, x: Tensor, g: _Geometry) -> Tensor:
         dy, channels = dy.unflatten(1, (g.groups, -1)), x.shape[1] // g.groups
-        dw = _like(dy, x).new_zeros(*dy.shape[1:3], channels, g.down.F, g.across.F, dtype=_wide(x))
+        dw = _like(dy, x).new_zeros(*dy.shape[1:3], channels, g.down.F, g.across.F, dtype=sum_dtype(x))
         for N, parts in _blocks(x, g):
             windows = _windows(_pad(x[N], g), g)
             for i in parts:
@@ -198,7 +198,7 @@ class _InputGradient(torch.autograd.Function):
         for N, parts in _blocks(dx, g):
             shape = g.groups, w.shape[2], len(dy[N]), g.down.padded, g.across.padded
             pixels = _like(dy, w).new_zeros(
-                shape, dtype=_wide(dy)
+                shape, dtype=sum_dtype(dy)
             )  # [G, C, N, :, :], in the order of the columns
             for i in parts:
                 dcolumns = torch.einsum("GRCab,NGRij->GCabNij", w, dy[N, ..., i, :])
@@ -323,11 +323,6 @@ def _new_images(factors: tuple[Tensor, ...], *shape: int) -> Tensor:
 def _like(*factors: Tensor) -> Tensor:
     """What to make new memory from: under `torch.func.vmap` it must have the axis of either factor."""
     return torch.stack([t.new_empty(()) for t in factors]).sum()
-
-
-def _wide(x: Tensor) -> torch.dtype:
-    """The dtype to add up in: float32 for the shorter ones, which lose digits with every sum."""
-    return torch.promote_types(x.dtype, torch.float32)
 
 
 # ---------------------------------------------------------------------- arguments

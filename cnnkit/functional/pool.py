@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cnnkit.functional.arguments import Sizes, per_axis
+from cnnkit.functional.arguments import Sizes, per_axis, sum_dtype
 from cnnkit.shapes import check_integer, output_size
 
 ROWS, COLUMNS = -2, -1  # the axes of an image, (..., height, width)
@@ -134,7 +134,7 @@ class _MaxAlong(torch.autograd.Function):
         (winner,) = ctx.saved_tensors
         position = _positions(winner, ctx.axis, ctx.windows)
         # Windows overlap: a node adds up the errors of all those that it won.
-        dx = _zeros(delta, ctx.shape).scatter_add_(ctx.axis, position, _wide(delta))
+        dx = _zeros(delta, ctx.shape).scatter_add_(ctx.axis, position, delta.to(sum_dtype(delta)))
         return dx.to(delta.dtype), None, None
 
 
@@ -189,7 +189,7 @@ class _AvgPool(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, rows: _Windows, columns: _Windows, *divisor: Any) -> Tensor:
-        total = _sum_along(_sum_along(_wide(x), COLUMNS, columns), ROWS, rows)
+        total = _sum_along(_sum_along(x.to(sum_dtype(x)), COLUMNS, columns), ROWS, rows)
         return (total / _count(total, rows, columns, *divisor)).to(x.dtype)
 
     @staticmethod
@@ -211,7 +211,7 @@ class _AvgPoolGradient(torch.autograd.Function):
     def forward(
         delta: Tensor, shape: tuple[int, ...], rows: _Windows, columns: _Windows, *divisor: Any
     ) -> Tensor:
-        share = _wide(delta) / _count(delta, rows, columns, *divisor)
+        share = delta.to(sum_dtype(delta)) / _count(delta, rows, columns, *divisor)
         by_column = _spread_along(share, (*delta.shape[:-2], shape[-2], delta.shape[-1]), ROWS, rows)
         return _spread_along(by_column, shape, COLUMNS, columns).to(delta.dtype)
 
@@ -317,12 +317,7 @@ def _pad(x: Tensor, rows: _Windows, columns: _Windows, fill: float) -> Tensor:
 def _zeros(like: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Zeros to add numbers up in; channels last in memory if those of ``like`` are."""
     *batch, C, H, W = shape
-    dtype = _wide(like).dtype
+    dtype = sum_dtype(like)
     if like.stride(-3) < like.stride(-1):
         return like.new_zeros(*batch, H, W, C, dtype=dtype).movedim(-1, -3)
     return like.new_zeros(shape, dtype=dtype)
-
-
-def _wide(x: Tensor) -> Tensor:
-    """Sums of 16-bit numbers are taken in 32 bits, as torch does."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
