@@ -9,6 +9,7 @@ function                what                                       where it come
 `photographs`           real photographs, grey and colour          inside the package scikit-image
 `fashion_mnist`         70,000 articles, 28x28                     your files, or a download
 `mnist`                 70,000 digits, 28x28                       your files, or a download
+`cifar10`               60,000 colour photographs, 32x32           your files, or a download
 ======================  =========================================  ==============================
 
 The first four need neither a network nor a file of your own. No function replaces data that it does
@@ -17,19 +18,26 @@ not find by other data: it raises `DataNotFoundError`, which says every way to g
 Images are uint8 tensors (N, C, H, W) with values from 0 to 255, labels int64 tensors (N,). Each set is
 compared with a stored SHA-256 (the floats of MNIST-1D with stored sums), and `DataCorruptError` says
 which part differs. The hash of an array is that of its idx form, the format of MNIST's own files: shape,
-then bytes. So ``zcat train-images-idx3-ubyte.gz | sha256sum`` prints the hash that is expected here.
+then bytes. So ``zcat train-images-idx3-ubyte.gz | sha256sum`` prints the hash that is expected here. The
+files of CIFAR-10 have another format: there the hash is that of the file itself.
+
+`load` takes the name of a set. Sets that do not fit into memory are in `cnnkit.image_folder`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import gzip
 import hashlib
 import importlib.resources
 import io
 import math
 import os
+import pickle
 import random
 import shutil
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -46,12 +54,15 @@ from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
 __all__ = [
+    "DATASETS",
     "DataCorruptError",
     "DataNotFoundError",
     "Dataset",
     "Examples",
+    "cifar10",
     "fashion_mnist",
     "fashion_mnist_2000",
+    "load",
     "mnist",
     "mnist1d",
     "mnist5k",
@@ -112,16 +123,18 @@ class Dataset:
         train: what to learn from.
         test: what to judge by.
         classes: ``classes[label]`` is the name of a label.
+        mirror: a mirrored example is still of its class: so of clothes and photographs, not of digits.
     """
 
     name: str
     train: Examples
     test: Examples
     classes: tuple[str, ...]
+    mirror: bool = False
 
     def to(self, device: Device) -> Dataset:
         """The same data on another device."""
-        return Dataset(self.name, self.train.to(device), self.test.to(device), self.classes)
+        return dataclasses.replace(self, train=self.train.to(device), test=self.test.to(device))
 
     def __repr__(self) -> str:
         """The sizes and classes, the same on every machine and device."""
@@ -140,9 +153,11 @@ DIGITS = tuple(str(digit) for digit in range(10))
 ARTICLES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
+OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+CIFAR_TRAIN, CIFAR_TEST = tuple(f"data_batch_{part}" for part in range(1, 6)), "test_batch"
 
 _MNIST5K_SHA256 = {
     "images": "a4a9358b9ba319305e7cd69b2c7410e463401e152d7e9e60189b94a3f159d012",
@@ -293,6 +308,7 @@ def fashion_mnist_2000(device: Device = "cpu") -> Dataset:
         train=_examples(arrays["train_images"], arrays["train_labels"], device),
         test=_examples(arrays["test_images"], arrays["test_labels"], device),
         classes=ARTICLES,
+        mirror=True,
     )
 
 
@@ -466,26 +482,80 @@ def _check_mnist1d_settings(chosen: Mapping[str, Any]) -> None:
 
 
 # ----------------------------------------------------------------------------- your files, or a download
+def _decode_idx(files: Mapping[str, bytes]) -> tuple[Examples, Examples]:
+    """The training and the test set of four idx files."""
+
+    def array(name: str) -> np.ndarray:
+        content = files[name]
+        axes = content[3]
+        shape = [int.from_bytes(content[4 * axis + 4 : 4 * axis + 8], "big") for axis in range(axes)]
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape).copy()
+
+    return (
+        _examples(array(TRAIN_IMAGES), array(TRAIN_LABELS), "cpu"),
+        _examples(array(TEST_IMAGES), array(TEST_LABELS), "cpu"),
+    )
+
+
+def _decode_cifar(files: Mapping[str, bytes]) -> tuple[Examples, Examples]:
+    """The training and the test set of CIFAR-10's pickled batches."""
+
+    def examples(*names: str) -> Examples:
+        batches = [_ArrayUnpickler(name, files[name]).load() for name in names]
+        images = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
+        labels = np.concatenate([batch["labels"] for batch in batches])
+        return Examples(torch.from_numpy(images), _labels(labels, "cpu"))
+
+    return examples(*CIFAR_TRAIN), examples(CIFAR_TEST)
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Decodes what a batch of CIFAR-10 holds: texts, numbers, lists, dictionaries and one NumPy array."""
+
+    # A pickle can call whatever it can name; these are the names in the authors' files, and no others.
+    NAMES = (("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype"))
+
+    def __init__(self, file: str, content: bytes) -> None:
+        # Python 2 wrote the files: latin1 turns its strings into text and keeps each byte of the array
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self.file = file
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Look a name up that the pickle uses, and refuse it first where it is not one of those above."""
+        if (module, name) not in self.NAMES:
+            raise DataCorruptError(
+                f"{self.file} (CIFAR-10) asks to run {module}.{name}, but expected was nothing but an array. "
+                "It was not run. Delete the file."
+            )
+        return super().find_class(module, name)
+
+
 @dataclass(frozen=True)
-class _IdxSet:
-    """A data set of four idx files, with the names of MNIST's authors and torchvision's layout."""
+class _FileSet:
+    """A data set of several files that torchvision can download, with its names and its layout."""
 
     function: str
     title: str
     torchvision_class: str
+    folder: str
     classes: tuple[str, ...]
+    mirror: bool
     sha256: Mapping[str, str]
+    decode: Callable[[Mapping[str, bytes]], tuple[Examples, Examples]]
     size: str
     instead: str
+    archive: str = ""
     system_folder: str = ""
     system_package: str = ""
 
 
-_MNIST = _IdxSet(
+_MNIST = _FileSet(
     function="mnist",
     title="MNIST",
     torchvision_class="MNIST",
+    folder="MNIST/raw",
     classes=DIGITS,
+    mirror=False,
     # published for the decompressed files by many independent projects
     sha256={
         TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -493,24 +563,49 @@ _MNIST = _IdxSet(
         TEST_IMAGES: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         TEST_LABELS: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     },
+    decode=_decode_idx,
     size="11 MB",
     instead="mnist5k(): 5,000 of its images",
 )
-_FASHION_MNIST = _IdxSet(
+_FASHION_MNIST = _FileSet(
     function="fashion_mnist",
     title="Fashion-MNIST",
     torchvision_class="FashionMNIST",
+    folder="FashionMNIST/raw",
     classes=ARTICLES,
+    mirror=True,
     sha256={
         TRAIN_IMAGES: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
         TRAIN_LABELS: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
         TEST_IMAGES: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         TEST_LABELS: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
+    decode=_decode_idx,
     size="31 MB",
     instead="fashion_mnist_2000(): 2,000 of its images",
     system_folder="/usr/share/datasets/fashion-mnist",
     system_package="dataset-fashion-mnist",
+)
+_CIFAR10 = _FileSet(
+    function="cifar10",
+    title="CIFAR-10",
+    torchvision_class="CIFAR10",
+    folder="cifar-10-batches-py",
+    classes=OBJECTS,
+    mirror=True,
+    # published for the files by many independent projects
+    sha256={
+        "data_batch_1": "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
+        "data_batch_2": "766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8",
+        "data_batch_3": "0f00d98ebfb30b3ec0ad19f9756dc2630b89003e10525f5e148445e82aa6a1f9",
+        "data_batch_4": "3f7bb240661948b8f4d53e36ec720d8306f5668bd0071dcb4e6c947f78e9682b",
+        "data_batch_5": "d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154",
+        "test_batch": "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831",
+    },
+    decode=_decode_cifar,
+    size="170 MB",
+    instead="fashion_mnist_2000(): 2,000 grey images of clothing",
+    archive="cifar-10-python.tar.gz",
 )
 
 
@@ -570,41 +665,70 @@ def mnist(root: str | Path | None = None, download: bool = False, device: Device
     return _load(_MNIST, root, download, device)
 
 
-def _load(wanted: _IdxSet, root: str | Path | None, download: bool, device: Device) -> Dataset:
+def cifar10(root: str | Path | None = None, download: bool = False, device: Device = "cpu") -> Dataset:
+    """CIFAR-10, small colour photographs of ten kinds of objects: 50,000 to train and 10,000 to test.
+
+    Looks for the six files ``data_batch_1`` to ``data_batch_5`` and ``test_batch``, or for the archive
+    ``cifar-10-python.tar.gz`` with these files, in ``root/cifar-10-batches-py`` (torchvision's layout) and
+    in ``root``. The first folder that has all six is read, or refused where the SHA-256 of a file, or of its
+    copy in the archive, is another. The hashes expected are those that other projects publish for the six
+    files. The archive is read in memory; its own hash plays no part.
+
+    The files are Python pickles, which could run any code. Here they are decoded only after their hash was
+    found right, and by a reader that refuses every name but the three that make a NumPy array.
+
+    Args:
+        root: a folder; without it the environment variable ``CNNKIT_DATA``, else ``~/.cache/cnnkit``.
+        download: where no folder has the files, let torchvision download the archive (170 MB), compare its
+            MD5 and unpack it in a temporary folder in ``root``, and move the files to
+            ``root/cifar-10-batches-py`` once they are complete and checked.
+        device: where to put the tensors.
+
+    Returns:
+        Images uint8 (N, 3, 32, 32), channels red, green, blue; labels int64 (N,).
+
+    Raises:
+        DataNotFoundError: no folder has the files, and there was no download or it failed; the message says
+            every way to get them.
+        DataCorruptError: a file, found or downloaded, is truncated or altered.
+
+    Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images.
+    """
+    return _load(_CIFAR10, root, download, device)
+
+
+def _load(wanted: _FileSet, root: str | Path | None, download: bool, device: Device) -> Dataset:
     root = Path(root or os.environ.get("CNNKIT_DATA") or "~/.cache/cnnkit").expanduser()
-    folders = [root / wanted.torchvision_class / "raw", root]
+    folders = [root / wanted.folder, root]
     if wanted.system_folder:
         folders.append(Path(wanted.system_folder))
 
     complete = next((folder for folder in folders if not _missing(wanted, folder)), None)
     if complete:
-        arrays = {name: _read_idx(wanted, name, _find(folder=complete, name=name)) for name in wanted.sha256}
+        files = _read(wanted, complete)
     elif download:
         try:
-            arrays = _download(wanted, root)
+            files = _download(wanted, root)
         except (OSError, RuntimeError, EOFError, HTTPException) as error:
             reason = f"{type(error).__name__}: {error}".strip()
             raise DataNotFoundError(_how_to_get(wanted, folders, f"the download failed: {reason}")) from error
     else:
         raise DataNotFoundError(_how_to_get(wanted, folders, "download=False forbids to download it."))
-    return Dataset(
-        wanted.function,
-        train=_examples(arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], device),
-        test=_examples(arrays[TEST_IMAGES], arrays[TEST_LABELS], device),
-        classes=wanted.classes,
-    )
+    train, test = wanted.decode(files)
+    return Dataset(wanted.function, train, test, wanted.classes, wanted.mirror).to(device)
 
 
-def _find(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+def _find(wanted: _FileSet, folder: Path, name: str) -> Path | None:
+    packed = wanted.archive or f"{name}.gz"
+    return next((path for path in (folder / name, folder / packed) if path.is_file()), None)
 
 
-def _missing(wanted: _IdxSet, folder: Path) -> list[str]:
-    return [name for name in wanted.sha256 if _find(folder, name) is None]
+def _missing(wanted: _FileSet, folder: Path) -> list[str]:
+    return [name for name in wanted.sha256 if _find(wanted, folder, name) is None]
 
 
-def _how_to_get(wanted: _IdxSet, folders: list[Path], why: str) -> str:
-    lines = [f"{wanted.title} was not found, and {why}", "Looked for its four files in"]
+def _how_to_get(wanted: _FileSet, folders: list[Path], why: str) -> str:
+    lines = [f"{wanted.title} was not found, and {why}", f"Looked for its {len(wanted.sha256)} files in"]
     for folder in folders:
         missing = _missing(wanted, folder)
         some = len(missing) < len(wanted.sha256)
@@ -613,10 +737,13 @@ def _how_to_get(wanted: _IdxSet, folders: list[Path], why: str) -> str:
     ways = [f"{wanted.function}(download=True) downloads {wanted.size} by torchvision; it needs a network."]
     if wanted.system_package:
         ways.append(f"Debian or Ubuntu: sudo apt install {wanted.system_package}")
+    if wanted.archive:
+        files = f"{wanted.archive} (or, of the files in it, {', '.join(wanted.sha256)})"
+    else:
+        files = f"{', '.join(name + '.gz' for name in wanted.sha256)} (or the files without .gz)"
     ways.append(
-        f"Copy {', '.join(name + '.gz' for name in wanted.sha256)} (or the files without .gz) into a folder, "
-        "and pass root=that folder, or name the folder in the environment variable CNNKIT_DATA "
-        "(without it: ~/.cache/cnnkit)."
+        f"Copy {files} into a folder, and pass root=that folder, or name the folder in the environment "
+        "variable CNNKIT_DATA (without it: ~/.cache/cnnkit)."
     )
     lines.append("Ways to get it:")
     lines += [f"  {number}. {way}" for number, way in enumerate(ways, start=1)]
@@ -624,35 +751,54 @@ def _how_to_get(wanted: _IdxSet, folders: list[Path], why: str) -> str:
     return "\n".join(lines)
 
 
-def _read_idx(wanted: _IdxSet, name: str, path: Path | None, downloaded: bool = False) -> np.ndarray:
-    """The uint8 array of an idx file, once its content has the expected hash."""
-    if path is None:
-        raise FileNotFoundError(f"{name} is missing")
-    what = f"{path} ({wanted.title})"
-    remedy = f"Delete it and get it again, for example by {wanted.function}(download=True)."
-    if downloaded:
-        what = f"the download of {name} ({wanted.title})"
-        remedy = "Nothing of it was kept. Try again later, or get the files another way."
-    content = path.read_bytes()
-    if path.suffix == ".gz":
+def _read(wanted: _FileSet, folder: Path, downloaded: bool = False) -> dict[str, bytes]:
+    """The content of each file by its name, unpacked, once all have the expected hash."""
+    contents: dict[str, bytes] = {}
+    unpacked: dict[Path, dict[str, bytes]] = {}
+    for name, expected in wanted.sha256.items():
+        path = _find(wanted, folder, name)
+        if path is None:
+            raise FileNotFoundError(f"{name} is missing")
+        what = f"{path}{f', {name}' if path.name == wanted.archive else ''} ({wanted.title})"
+        remedy = f"Delete it and get it again, for example by {wanted.function}(download=True)."
+        if downloaded:
+            what = f"the download of {name} ({wanted.title})"
+            remedy = "Nothing of it was kept. Try again later, or get the files another way."
         try:
-            content = gzip.decompress(content)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            if path not in unpacked:
+                unpacked[path] = _unpack(wanted, path)
+            if name not in unpacked[path]:
+                raise EOFError(f"there is no {wanted.folder}/{name} in it")
+        except (EOFError, gzip.BadGzipFile, tarfile.TarError, zlib.error) as error:
             raise DataCorruptError(
                 f"{what}: truncated or altered, cannot be decompressed ({error}). "
-                f"SHA-256 expected of its decoded content: {wanted.sha256[name]}. {remedy}"
+                f"SHA-256 expected of its decoded content: {expected}. {remedy}"
             ) from error
-    found = hashlib.sha256(content).hexdigest()
-    for other in (_MNIST, _FASHION_MNIST):
-        if other is not wanted and found in other.sha256.values():
-            what += f" holds a file of {other.title}"
-            remedy = f"Move it to {other.torchvision_class}/raw in the data folder."
-    if found != wanted.sha256[name] and len(content) < _idx_bytes(content):
-        what += f" is truncated: {len(content)} of {_idx_bytes(content)} bytes"
-    _check(what, found, wanted.sha256[name], remedy)
-    axes = content[3]
-    shape = [int.from_bytes(content[4 * axis + 4 : 4 * axis + 8], "big") for axis in range(axes)]
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape).copy()
+        content = unpacked[path][name]
+        found = hashlib.sha256(content).hexdigest()
+        for other in (_MNIST, _FASHION_MNIST):
+            if other is not wanted and found in other.sha256.values():
+                what += f" holds a file of {other.title}"
+                remedy = f"Move it to {other.folder} in the data folder."
+        if found != expected and name.endswith("-ubyte") and len(content) < _idx_bytes(content):
+            what += f" is truncated: {len(content)} of {_idx_bytes(content)} bytes"
+        _check(what, found, expected, remedy)
+        contents[name] = content
+    return contents
+
+
+def _unpack(wanted: _FileSet, path: Path) -> dict[str, bytes]:
+    """The wanted files of an archive by name, or the one file that this is, decompressed."""
+    if path.name == wanted.archive:
+        names = {f"{wanted.folder}/{name}": name for name in wanted.sha256}
+        with tarfile.open(path, "r:gz") as archive:
+            return {
+                names[member.name]: reader.read()
+                for member in archive
+                if member.name in names and member.isfile() and (reader := archive.extractfile(member))
+            }
+    content = path.read_bytes()
+    return {path.stem: gzip.decompress(content)} if path.suffix == ".gz" else {path.name: content}
 
 
 def _idx_bytes(content: bytes) -> int:
@@ -663,29 +809,33 @@ def _idx_bytes(content: bytes) -> int:
     return 4 + 4 * content[3] + math.prod(shape)
 
 
-def _download(wanted: _IdxSet, root: Path) -> dict[str, np.ndarray]:
+def _download(wanted: _FileSet, root: Path) -> dict[str, bytes]:
     """Let torchvision download, check, and only then put the files where the next call looks for them."""
     import torchvision.datasets
+    from torchvision.datasets.utils import download_and_extract_archive
 
     prefix = f".{wanted.torchvision_class}-download-"
     root.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(root, prefix)
+    source = getattr(torchvision.datasets, wanted.torchvision_class)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as temporary:
-        getattr(torchvision.datasets, wanted.torchvision_class)(temporary, train=False, download=True)
-        raw = Path(temporary, wanted.torchvision_class, "raw")
-        arrays = {name: _read_idx(wanted, name, _find(raw, name), downloaded=True) for name in wanted.sha256}
-        for archive in raw.glob("*.gz"):
-            archive.unlink()
-        target = root / wanted.torchvision_class / "raw"
+        if wanted.archive:  # the class itself would unpickle what it downloads
+            download_and_extract_archive(source.url, temporary, filename=wanted.archive, md5=source.tgz_md5)
+        else:
+            source(temporary, train=False, download=True)
+        folder, target = Path(temporary, wanted.folder), root / wanted.folder
+        files = _read(wanted, folder, downloaded=True)
+        for packed in folder.glob("*.gz"):
+            packed.unlink()
         target.parent.mkdir(exist_ok=True)
         try:
-            raw.rename(target)
+            folder.rename(target)
         except (
             OSError
         ):  # the folder is there already, with some of the files or from a process beside this one
-            for name in wanted.sha256:
-                os.replace(raw / name, target / name)
-    return arrays
+            for path in list(folder.iterdir()):
+                os.replace(path, target / path.name)
+    return files
 
 
 def _remove_abandoned(root: Path, prefix: str) -> None:
@@ -697,3 +847,37 @@ def _remove_abandoned(root: Path, prefix: str) -> None:
             continue
         if time.time() - newest > 3600:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+# ----------------------------------------------------------------------------- by name
+# every set that is a `Dataset`, by the name of its function
+DATASETS: dict[str, Callable[..., Dataset]] = {
+    "mnist5k": mnist5k,
+    "fashion_mnist_2000": fashion_mnist_2000,
+    "mnist1d": mnist1d,
+    "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
+}
+
+
+def load(name: str, device: Device = "cpu") -> Dataset:
+    """The data set of this name, found on this machine: ``load("mnist5k")`` is ``mnist5k()``.
+
+    Args:
+        name: one of ``DATASETS``: mnist5k, fashion_mnist_2000, mnist1d, mnist, fashion_mnist, cifar10.
+        device: where to put the tensors.
+
+    Returns:
+        What the function of this name returns.
+
+    Raises:
+        ValueError: there is no set of this name; the message lists the nearest names and all of them.
+        DataNotFoundError: the set is not on this machine; the message says every way to get it.
+        DataCorruptError: the files are there, but truncated or altered.
+    """
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS)
+        hint = f" (near: {', '.join(near)})" if near else ""
+        raise ValueError(f"name must be one of {', '.join(DATASETS)}; got {name!r}{hint}")
+    return DATASETS[name](device=device)

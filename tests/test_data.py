@@ -11,12 +11,14 @@ import http.server
 import importlib.util
 import io
 import os
+import pickle
 import random
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import urllib.error
@@ -93,7 +95,9 @@ def test_examples_and_dataset() -> None:
     assert len(examples) == 3
     assert repr(examples) == "Examples(3 of uint8 (1, 4, 4))"
     assert repr(both) == "Dataset(two: 3 train and 3 test of uint8 (1, 4, 4); 2 classes: cat, dog)"
-    moved = both.to("meta")
+    assert both.mirror is False
+    moved = dataclasses.replace(both, mirror=True).to("meta")
+    assert (moved.name, moved.classes, moved.mirror) == ("two", ("cat", "dog"), True)
     assert repr(moved) == repr(both)
     assert {t.device.type for e in (moved.train, moved.test) for t in (e.x, e.y)} == {"meta"}
     assert both.train.x.device.type == "cpu"
@@ -127,6 +131,7 @@ def test_offline_sets(
     dataset = load()
     assert network == []
     assert dataset.name == load.__name__
+    assert dataset.mirror is (load is data.fashion_mnist_2000)
     assert len(dataset.classes) == 10
     for examples, size in ((dataset.train, train), (dataset.test, test)):
         assert len(examples) == size
@@ -502,7 +507,7 @@ def test_where_it_looks(
     given = {"argument": root, "text": str(root)}.get(named_by)
     dataset = data.fashion_mnist(given, device="cpu")
     assert small.agrees(dataset)
-    assert (dataset.name, dataset.classes[9]) == ("fashion_mnist", "Ankle boot")
+    assert (dataset.name, dataset.classes[9], dataset.mirror) == ("fashion_mnist", "Ankle boot", True)
     assert dataset.train.x.shape == (300, 1, 28, 28)
     assert data.fashion_mnist(given, device="meta").test.y.device.type == "meta"
     assert small.agrees(data.fashion_mnist(given, download=True)), "what is there is not downloaded again"
@@ -523,7 +528,7 @@ def test_mnist_in_its_own_folder(small: Small, small_mnist: Small, tmp_path: Pat
     small_mnist.write(tmp_path / "MNIST" / "raw", zipped=True)
     dataset = data.mnist(tmp_path)
     assert small_mnist.agrees(dataset)
-    assert (dataset.name, dataset.classes) == ("mnist", tuple("0123456789"))
+    assert (dataset.name, dataset.classes, dataset.mirror) == ("mnist", tuple("0123456789"), False)
     assert small.agrees(data.fashion_mnist(tmp_path))
 
 
@@ -588,6 +593,7 @@ def test_not_found_says_every_way(small: Small, tmp_path: Path, home: Path, netw
     message = str(caught.value)
     for part in (
         "Fashion-MNIST was not found",
+        "Looked for its 4 files",
         "download=False",
         f"{partial} (lacks {data.TEST_LABELS})",
         f"{tmp_path / 'root'} (has none)",
@@ -715,7 +721,10 @@ def test_download_that_torchvision_accepts_is_still_checked(
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize(("load", "title"), [(data.fashion_mnist, "Fashion-MNIST"), (data.mnist, "MNIST")])
+@pytest.mark.parametrize(
+    ("load", "title"),
+    [(data.fashion_mnist, "Fashion-MNIST"), (data.mnist, "MNIST"), (data.cifar10, "CIFAR-10")],
+)
 def test_download_without_a_network(
     load: Callable[..., data.Dataset], title: str, small: Small, tmp_path: Path, network: list[Any]
 ) -> None:
@@ -723,7 +732,7 @@ def test_download_without_a_network(
         load(tmp_path / "root", download=True)
     assert re.match(rf"{title} was not found, and the download failed: \w+Error", str(caught.value))
     assert "CNNKIT_DATA" in str(caught.value)
-    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert isinstance(caught.value.__cause__, (RuntimeError, urllib.error.URLError))
     assert network, "it was to try"
     assert list((tmp_path / "root").iterdir()) == []
 
@@ -835,6 +844,310 @@ def test_process_stopped_in_the_middle_of_a_download(
     (root / "FashionMNIST" / "raw" / data.TEST_LABELS).unlink()
     assert small.agrees(data.fashion_mnist(root, download=True))
     assert [path.name for path in root.iterdir()] == ["FashionMNIST"], "abandoned for an hour: removed"
+
+
+# ----------------------------------------------------------------------------- CIFAR-10: a small set
+CIFAR_FILES = (*data.CIFAR_TRAIN, data.CIFAR_TEST)
+CIFAR = torchvision.datasets.CIFAR10
+
+
+class Python2Pickler(pickle._Pickler):
+    """Writes texts and bytes as Python 2 did, which wrote the files of CIFAR-10: both are strings of bytes."""
+
+    dispatch = pickle._Pickler.dispatch.copy()
+
+    def save_string(self, text: bytes | str) -> None:
+        content = text.encode() if isinstance(text, str) else text
+        self.write(b"T" + len(content).to_bytes(4, "little") + content)  # BINSTRING
+
+    dispatch[bytes] = dispatch[str] = save_string
+
+
+def python2_pickle(content: Any) -> bytes:
+    file = io.BytesIO()
+    Python2Pickler(file, protocol=2).dump(content)
+    return file.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+
+
+class SmallCifar:
+    """Six files of 30 random images each, in the place of CIFAR-10."""
+
+    def __init__(self) -> None:
+        generator = np.random.default_rng(2)
+        self.files: dict[str, bytes] = {}
+        self.images: dict[str, np.ndarray] = {}
+        self.labels: dict[str, list[int]] = {}
+        for name in CIFAR_FILES:
+            self.images[name] = generator.integers(0, 256, (30, 3072), np.uint8)
+            self.labels[name] = generator.integers(0, 10, 30).tolist()
+            batch = {"batch_label": name, "labels": self.labels[name], "data": self.images[name]}
+            self.files[name] = python2_pickle(batch | {"filenames": ["a.png"] * 30})
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        return {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
+
+    def archive(self, *without: str) -> bytes:
+        meta = python2_pickle({"label_names": list(data.OBJECTS)})
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w:gz") as archive:
+            # the authors' archive is not in the order of the names either
+            for name, content in reversed([*self.files.items(), ("batches.meta", meta)]):
+                member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+                member.size = len(content)
+                if name not in without:
+                    archive.addfile(member, io.BytesIO(content))
+        return file.getvalue()
+
+    def write(self, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+        return folder
+
+    def agrees(self, dataset: data.Dataset) -> bool:
+        train = np.concatenate([self.images[name] for name in data.CIFAR_TRAIN])
+        labels = [label for name in data.CIFAR_TRAIN for label in self.labels[name]]
+        return (
+            np.array_equal(dataset.train.x.flatten(1).numpy(), train)
+            and dataset.train.y.tolist() == labels
+            and np.array_equal(dataset.test.x.flatten(1).numpy(), self.images[data.CIFAR_TEST])
+            and dataset.test.y.tolist() == self.labels[data.CIFAR_TEST]
+        )
+
+
+@pytest.fixture
+def cifar(monkeypatch: pytest.MonkeyPatch) -> SmallCifar:
+    files = SmallCifar()
+    monkeypatch.setattr(data, "_CIFAR10", dataclasses.replace(data._CIFAR10, sha256=files.sha256))
+    return files
+
+
+@pytest.fixture
+def cifar_server(cifar: SmallCifar, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> Server:
+    archive = cifar.archive()
+    server = serve({CIFAR.filename: archive})
+    monkeypatch.setattr(CIFAR, "url", server.address + CIFAR.filename)
+    monkeypatch.setattr(CIFAR, "tgz_md5", hashlib.md5(archive).hexdigest())
+    return server
+
+
+def test_cifar10_names_the_files_that_torchvision_names() -> None:
+    assert list(data._CIFAR10.sha256) == [name for name, _ in CIFAR.train_list + CIFAR.test_list]
+    assert (data._CIFAR10.archive, data._CIFAR10.folder) == (CIFAR.filename, CIFAR.base_folder)
+    assert all(re.fullmatch(SHA256, sha256) for sha256 in data._CIFAR10.sha256.values())
+
+
+@pytest.mark.parametrize("layout", ["cifar-10-batches-py", ".", "archive", "archive and one file"])
+def test_cifar10_where_it_looks(
+    cifar: SmallCifar, tmp_path: Path, network: list[Any], layout: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    if layout.startswith("archive"):
+        if layout != "archive":  # then the copy in the archive is not read, and not checked either
+            (tmp_path / "data_batch_2").write_bytes(cifar.files["data_batch_2"])
+            cifar.files["data_batch_2"] = cifar.files["data_batch_5"]
+        (tmp_path / "cifar-10-python.tar.gz").write_bytes(cifar.archive())
+    else:
+        cifar.write(tmp_path / layout)
+    before = all_files(tmp_path)
+    dataset = data.cifar10(tmp_path, download=True)
+    assert cifar.agrees(dataset)
+    assert dataset.train.x.shape == (150, 3, 32, 32)
+    assert dataset.test.x.shape == (30, 3, 32, 32)
+    assert {t.dtype for e in (dataset.train, dataset.test) for t in (e.x,)} == {torch.uint8}
+    assert (dataset.name, dataset.mirror, dataset.classes[1]) == ("cifar10", True, "automobile")
+    assert data.cifar10(tmp_path, device="meta").test.y.device.type == "meta"
+    assert all_files(tmp_path) == before, "nothing is unpacked beside the archive"
+    assert network == []
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", CIFAR_FILES)
+def test_cifar10_one_altered_byte_is_refused(
+    cifar: SmallCifar, tmp_path: Path, name: str, packed: bool
+) -> None:
+    altered = bytearray(cifar.files[name])
+    altered[len(altered) // 2] ^= 1
+    cifar.files[name] = bytes(altered)
+    path = cifar.write(tmp_path) / name
+    what = re.escape(str(path))
+    if packed:
+        for file in CIFAR_FILES:
+            (tmp_path / file).unlink()
+        (tmp_path / "cifar-10-python.tar.gz").write_bytes(cifar.archive())
+        what = re.escape(str(tmp_path / "cifar-10-python.tar.gz")) + f", {name}"
+    expected, found = data._CIFAR10.sha256[name], hashlib.sha256(altered).hexdigest()
+    with pytest.raises(
+        data.DataCorruptError,
+        match=rf"^{what} \(CIFAR-10\): .*expected {expected}, found {found}\. Delete it",
+    ):
+        data.cifar10(tmp_path)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "alter", [half, lambda gz: b"<html>404</html>", lambda gz: b""], ids=["half", "html", "empty"]
+)
+def test_cifar10_broken_archive_is_refused(
+    cifar: SmallCifar, tmp_path: Path, alter: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "cifar-10-python.tar.gz"
+    path.write_bytes(alter(cifar.archive()))
+    with pytest.raises(
+        data.DataCorruptError,
+        match=rf"{re.escape(str(path))}.*cannot be decompressed.*cifar10\(download=True\)",
+    ):
+        data.cifar10(tmp_path)
+
+
+@pytest.mark.bad_input
+def test_cifar10_archive_without_a_file_is_refused(cifar: SmallCifar, tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(cifar.archive("data_batch_3"))
+    with pytest.raises(data.DataCorruptError, match="there is no cifar-10-batches-py/data_batch_3 in it"):
+        data.cifar10(tmp_path)
+
+
+class Malicious:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("known", [False, True], ids=["by its hash", "by what it asks for"])
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_cifar10_runs_nothing_of_a_pickle(
+    cifar: SmallCifar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool, protocol: int
+) -> None:
+    effect = tmp_path / "effect"
+    cifar.files["data_batch_4"] = pickle.dumps(Malicious(effect), protocol=protocol)
+    cifar.write(tmp_path)
+    if known:
+        monkeypatch.setattr(data, "_CIFAR10", dataclasses.replace(data._CIFAR10, sha256=cifar.sha256))
+    expected = (
+        rf"data_batch_4 .*asks to run {os.name}\.mkdir.*It was not run" if known else "SHA-256 expected"
+    )
+    with pytest.raises(data.DataCorruptError, match=expected):
+        data.cifar10(tmp_path)
+    assert not effect.exists()
+    pickle.loads(cifar.files["data_batch_4"])
+    assert effect.exists(), "plain pickle would have run it"
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "asks",
+    [
+        b"cbuiltins\neval\n", b"c__builtin__\neval\n", b"cnumpy\nload\n", b"cnumpy\nndarray.tofile\n",
+        b"cnumpy.core.multiarray\nfromstring\n", b"\x8c\x05numpy\x8c\x10ndarray.__init__\x93",
+    ],
+)  # fmt: skip
+def test_cifar10_reader_knows_three_names(asks: bytes) -> None:
+    with pytest.raises(
+        data.DataCorruptError, match=r"file \(CIFAR-10\) asks to run .*expected was nothing but"
+    ):
+        data._ArrayUnpickler("file", b"\x80\x04" + asks + b".").load()
+
+
+@pytest.mark.bad_input
+def test_cifar10_not_found_says_every_way(cifar: SmallCifar, tmp_path: Path, network: list[Any]) -> None:
+    cifar.write(tmp_path / "cifar-10-batches-py")
+    (tmp_path / "cifar-10-batches-py" / "test_batch").unlink()
+    with pytest.raises(data.DataNotFoundError) as caught:
+        data.cifar10(tmp_path)
+    message = str(caught.value)
+    for part in (
+        "CIFAR-10 was not found, and download=False",
+        "Looked for its 6 files",
+        "cifar-10-batches-py (lacks test_batch)",
+        "cifar10(download=True) downloads 170 MB",
+        "Copy cifar-10-python.tar.gz (or, of the files in it, data_batch_1, ",
+        "CNNKIT_DATA",
+        "fashion_mnist_2000()",
+    ):
+        assert part in message
+    assert network == []
+
+
+@pytest.mark.parametrize("present", ["nothing", "some"])
+def test_cifar10_download(
+    cifar: SmallCifar,
+    cifar_server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    network: list[Any],
+    present: str,
+) -> None:
+    root = tmp_path / "new" / "root"
+    if present == "some":
+        (cifar.write(root / "cifar-10-batches-py") / "data_batch_3").unlink()
+    monkeypatch.setattr(pickle, "load", None)  # what torchvision would read the files with
+    assert cifar.agrees(data.cifar10(root, download=True))
+    monkeypatch.undo()
+    assert [path.name for path in root.iterdir()] == ["cifar-10-batches-py"]
+    assert sorted(path.name for path in (root / "cifar-10-batches-py").iterdir()) == sorted(
+        ["batches.meta", *CIFAR_FILES]
+    )
+    assert network == []
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("md5_fits", [False, True])
+def test_cifar10_download_of_something_else_is_refused(
+    cifar: SmallCifar, cifar_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, md5_fits: bool
+) -> None:
+    cifar.files["test_batch"] = pickle.dumps(Malicious(tmp_path / "effect"))
+    other = cifar_server.files[CIFAR.filename] = cifar.archive()
+    if md5_fits:
+        monkeypatch.setattr(CIFAR, "tgz_md5", hashlib.md5(other).hexdigest())
+        error: type[Exception] = data.DataCorruptError
+        message = f"the download of test_batch .*expected {SHA256}, found {SHA256}. Nothing of it was kept"
+    else:
+        error, message = data.DataNotFoundError, "the download failed: RuntimeError"
+    with pytest.raises(error, match=message):
+        data.cifar10(tmp_path / "root", download=True)
+    assert list((tmp_path / "root").iterdir()) == []
+    assert not (tmp_path / "effect").exists()
+
+
+# ----------------------------------------------------------------------------- by name
+def test_load_finds_every_set_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(data.DATASETS) == [
+        "mnist5k",
+        "fashion_mnist_2000",
+        "mnist1d",
+        "mnist",
+        "fashion_mnist",
+        "cifar10",
+    ]
+    for name, function in data.DATASETS.items():
+        assert function is getattr(data, name)
+        assert name in data.__all__
+    loaded = data.load("mnist1d", device="meta")
+    assert (loaded.name, loaded.train.x.device.type) == ("mnist1d", "meta")
+    assert torch.equal(data.load("mnist5k").test.x, data.mnist5k().test.x)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("mnist_5k", r" \(near: mnist5k, mnist, mnist1d\)"),
+        ("cifar100", r" \(near: cifar10\)"),
+        ("imagenet", ""),
+        ("", ""),
+    ],
+)
+def test_load_lists_near_names_and_all(name: str, near: str) -> None:
+    names = ", ".join(data.DATASETS)
+    with pytest.raises(ValueError, match=f"^name must be one of {names}; got '{name}'{near}$"):
+        data.load(name)
 
 
 # ----------------------------------------------------------------------------- the real Fashion-MNIST
