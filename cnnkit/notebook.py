@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import matplotlib.pyplot as plt
 import torch
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 EXPERIMENTS, RESULTS = BENCHMARKS / "experiments", BENCHMARKS / "results"
@@ -46,6 +47,24 @@ def show_source(*functions: Callable[..., Any]) -> Markdown:
         TypeError: one of them has no Python source.
     """
     return Markdown("```python\n" + "\n\n\n".join(map(_source, functions)) + "\n```")
+
+
+def live_curves() -> Callable[[list[dict[str, float]]], None]:
+    """Curves that grow while a model trains: ``fit(recipe, watch=live_curves())``.
+
+    Returns:
+        A function that draws a history, in the place where it drew the last one.
+    """
+    from cnnkit import plots
+
+    place = display(display_id=True)
+
+    def draw(history: list[dict[str, float]]) -> None:
+        figure = plots.training_curves(history)
+        place.update(figure)
+        plt.close(figure)
+
+    return draw
 
 
 def _source(function: Callable[..., Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -800,6 +800,31 @@ def curves(
         points, array.min(axis=0), array.max(axis=0), color=line.get_color(), alpha=0.22, linewidth=0
     )
     return ax
+
+
+def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Loss and accuracy of a training run, epoch by epoch, side by side.
+
+    Args:
+        history: a dictionary an epoch, as `cnnkit.train.fit` makes them: with ``epoch``, ``train_loss``,
+            ``test_loss``, ``train_accuracy``, ``test_accuracy``.
+
+    Raises:
+        ValueError: there is no epoch yet.
+    """
+    if not history:
+        raise ValueError("history must have at least one epoch, got none")
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+    epochs = [record["epoch"] for record in history]
+    for ax, what in zip(axes, ("loss", "accuracy"), strict=True):
+        for examples, marker in (("train", "o"), ("test", "s")):
+            values = [record[f"{examples}_{what}"] for record in history]
+            ax.plot(epochs, values, marker=marker, markersize=4, label=examples)
+        ax.set(xlabel="epoch", ylabel=what)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].set_ylim(bottom=0)
+    axes[0].legend()
+    return figure
 
 
 def _new_axes(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axes:
