@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SITE := _build/html
 PYTEST := $(BIN)/python -m pytest
-UNIT := $(PYTEST) tests --ignore tests/browser -n 2 -q
+UNIT := $(PYTEST) tests --ignore tests/browser --ignore tests/faults -n 2 -q
 EXPERIMENTS := $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/experiments/*.py))))
 # Sphinx does not notice when one of these changes.
 SITE_SOURCES := _config.yml _toc.yml $(wildcard book/assets/* book/tools/*.py)
@@ -39,7 +39,7 @@ endef
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help book test check lint types imports generated unit shapecheck nbval site cleansite browser \
+.PHONY: help book test check lint types imports generated unit shapecheck faults nbval site cleansite browser \
 	notebooks equations experiments bench lab serve address clean
 
 help: ## list the targets
@@ -51,7 +51,7 @@ book: site ## build the site, and say where to open it
 	@echo "    file://$(CURDIR)/$(SITE)/index.html"
 	@echo "or run 'make serve'."
 
-test: check shapecheck nbval cleansite site browser ## everything that CI runs
+test: check shapecheck faults nbval cleansite site browser ## everything that CI runs
 
 check: lint types imports generated unit ## the quick part, for every commit: under 3 minutes
 
@@ -79,6 +79,10 @@ unit: $(INSTALLED) ## unit tests
 shapecheck: $(INSTALLED) ## unit tests again, with every array's shape checked at run time
 	@echo "==> Unit tests with shape checks (jaxtyping, beartype)"
 	@$(UNIT) --jaxtyping-packages=cnnkit,beartype.beartype -m "not compile and not bad_input"
+
+faults: $(INSTALLED) ## training that is killed, stopped, starved and poisoned, in real processes
+	@echo "==> Faults of training"
+	@$(PYTEST) tests/faults -q
 
 nbval: $(INSTALLED) ## execute the notebooks and compare with their stored outputs (PAGE=)
 	@echo "==> Notebooks ($(NBVAL))"
@@ -118,10 +122,13 @@ experiments: $(INSTALLED) ## run the long experiments and store their results (E
 		$(BIN)/python -m benchmarks.experiments.$$name; \
 	done
 
-bench: $(INSTALLED) $(SITE)/index.html ## measure convolution and the site, and store the figures
+# Nothing else runs beside a benchmark, so threads may wait as PyTorch lets them: waking them costs a third of the speed.
+BENCH := env -u OMP_WAIT_POLICY $(BIN)/python -m
+bench: $(INSTALLED) $(SITE)/index.html ## measure convolution, training and the site, and store the figures
 	@echo "==> Benchmarks"
-	@$(BIN)/python -m benchmarks.convolution
-	@$(BIN)/python -m benchmarks.site
+	@$(BENCH) benchmarks.convolution
+	@$(BENCH) benchmarks.training
+	@$(BENCH) benchmarks.site
 
 lab: $(INSTALLED) ## open the notebooks in JupyterLab
 	@echo "==> JupyterLab"

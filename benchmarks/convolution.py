@@ -17,14 +17,13 @@ import math
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.pairs import kilobytes, largest_megabytes, seconds, take_turns
 from benchmarks.record import environment, write
 from cnnkit import functional
 from cnnkit.reference import conv as loops
@@ -79,22 +78,12 @@ def one_pass(tier: str, layer: str, device: str, form: str) -> Callable[[], None
     return forward_and_backward
 
 
-def seconds(run: Callable[[], None]) -> float:
-    """How long one call takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
 def times(layer: str, device: str, form: str, repeats: int) -> dict[str, Any]:
     """Milliseconds of both tiers in turn, after a pass each to warm up; ratio: the median over pairs."""
     passes = {tier: one_pass(tier, layer, device, form) for tier in TIERS}
-    for run in passes.values():
-        run()
-    pairs = [{tier: 1000 * seconds(run) for tier, run in passes.items()} for _ in range(repeats)]
-    return {tier: round(statistics.median(pair[tier] for pair in pairs), 3) for tier in TIERS} | {
-        "ratio": round(statistics.median(pair["ours"] / pair["torch"] for pair in pairs), 3)
-    }
+    measures = {tier: lambda run=run: 1000 * seconds(run) for tier, run in passes.items()}
+    found = take_turns(measures, repeats, against="torch")
+    return {tier: found[tier]["median"] for tier in TIERS} | {"ratio": found["ours"]["ratio"]}
 
 
 def peak_megabytes(tier: str, layer: str, device: str, form: str) -> float:
@@ -103,17 +92,14 @@ def peak_megabytes(tier: str, layer: str, device: str, form: str) -> float:
         one_pass(tier, layer, device, form)()
         return torch.cuda.max_memory_allocated() / 2**20
     nn.functional.conv2d(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3))  # PyTorch's own start
-    before = _kilobytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the largest size so far
-    run = one_pass(tier, layer, device, form)
-    for _ in range(2):
+    before = kilobytes("VmRSS") / 2**10
+
+    def twice() -> None:
+        run = one_pass(tier, layer, device, form)
         run()
-    return (_kilobytes("VmHWM") - before) / 2**10
+        run()
 
-
-def _kilobytes(what: str) -> int:
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition(f"{what}:")[2].split()[0])
+    return largest_megabytes(twice) - before
 
 
 def memory(layer: str, device: str, form: str) -> dict[str, float]:

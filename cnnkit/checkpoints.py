@@ -76,18 +76,16 @@ def write_file(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
-        if hasattr(
-            os, "O_DIRECTORY"
-        ):  # the new name is on the disk once its folder is (not a thing on Windows)
-            folder = os.open(path.parent, os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         what = f"could not be written ({error.strerror}); what was there before is intact"
         raise OSError(error.errno, what, str(path)) from error
+    if hasattr(os, "O_DIRECTORY"):  # not on Windows
+        folder = os.open(path.parent, os.O_DIRECTORY)
+        try:
+            os.fsync(folder)  # the new name is on the disk once its folder is
+        finally:
+            os.close(folder)
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
@@ -134,21 +132,21 @@ def read(path: str | Path) -> Checkpoint:
             f"{path} is not a whole safetensors file ({error}). It is cut short, damaged or of another kind; "
             "pickles (.pt, .pth) are not read, as they can run code."
         ) from error
+    weights: dict[str, Tensor] = {}
+    optimizer: dict[int, dict[str, Tensor]] = {}
     try:
-        facts = json.loads(header["cnnkit"])
-    except (KeyError, ValueError) as error:
+        facts = dict(json.loads(header["cnnkit"]))
+        for name, tensor in tensors.items():
+            if name.startswith(_OPTIMIZER):
+                index, _, key = name.removeprefix(_OPTIMIZER).partition("/")
+                optimizer.setdefault(int(index), {})[key] = tensor
+            else:
+                weights[name] = tensor
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} holds tensors, but not what cnnkit writes beside them (recipe and history); "
             "safetensors.torch.load_file reads its weights"
         ) from error
-    weights: dict[str, Tensor] = {}
-    optimizer: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith(_OPTIMIZER):
-            index, _, key = name.removeprefix(_OPTIMIZER).partition("/")
-            optimizer.setdefault(int(index), {})[key] = tensor
-        else:
-            weights[name] = tensor
     return Checkpoint(weights, facts, optimizer)
 
 

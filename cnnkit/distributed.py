@@ -18,7 +18,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["data_parallel", "largest", "rank", "shard", "size", "start", "stop", "total"]
+__all__ = ["data_parallel", "largest", "rank", "shard", "share_buffers", "size", "start", "stop", "total"]
 
 
 def start(device: torch.device | str | None = None) -> torch.device:
@@ -108,6 +108,17 @@ def _reduce(values: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
     reduced = values.clone()
     dist.all_reduce(reduced, operation)
     return reduced
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give every process the buffers of process 0: with batch norm each has the statistics of its own parts.
+
+    Args:
+        model: not wrapped, with the same buffers on every process.
+    """
+    if size() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)
 
 
 def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:

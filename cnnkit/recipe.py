@@ -85,7 +85,7 @@ class Recipe:
         for name in ("momentum", "label_smoothing"):
             self._require(name, 0, below=1)
 
-    def _require(self, name: str, least: float, above: bool = False, below: float = math.inf) -> None:
+    def _require(self, name: str, least: int, above: bool = False, below: int | float = math.inf) -> None:
         value = getattr(self, name)
         if value is None and "None" in str(self.__dataclass_fields__[name].type):
             return

@@ -37,8 +37,9 @@ from cnnkit.recipe import Recipe, step_size
 
 __all__ = ["Diverged", "Stopped", "Trained", "evaluate", "fit", "load", "open_data", "predict"]
 
-History = list[dict[str, float]]
+History = list[dict[str, int | float]]
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+SMALLEST_SCALE = 2.0**-20  # of the loss in float16: a gradient that overflows even so is not finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ def fit(
                 if watch and distributed.rank() == 0:
                     watch(run.history)
                 _stop_if_asked(run, received)
-    return Trained(run.model.eval(), recipe, run.normal, run.history)
+    return Trained(run.model.eval(), run.recipe, run.normal, run.history)
 
 
 @dataclass(eq=False)
@@ -275,6 +276,8 @@ def _gradient(
 def _raise_if_diverged(run: _Run) -> None:
     """Ask the device, which takes until it has done all steps so far, whether each of them was finite."""
     bad = int(distributed.largest(run.first_bad))
+    if run.scaler.is_enabled() and run.scaler.get_scale() < SMALLEST_SCALE:
+        bad = run.step - 1  # the scaler has skipped every step for a long time, and would go on to
     if bad < 0:
         return
     epoch, last = bad // run.steps_of_epoch + 1, run.out and run.out / LAST
@@ -311,6 +314,7 @@ def _end_epoch(run: _Run) -> None:
         "train_accuracy": right / n,
     }
     run.sums.zero_()
+    distributed.share_buffers(run.model)
     trained = Trained(run.model, run.recipe, run.normal, run.history)
     if len(run.held_out):
         record |= _named("validation", evaluate(trained, run.dataset.train, run.held_out))
@@ -337,6 +341,7 @@ def _save(run: _Run) -> None:
         "normal": dataclasses.asdict(run.normal),
         "in_channels": len(run.normal.mean),
         "num_classes": len(run.dataset.classes),
+        "examples": len(run.training),
         "history": run.history,
     }
     going_on = {"step": run.step, "sums": sums, "seconds": run.seconds, "scaler": run.scaler.state_dict()}
@@ -470,7 +475,10 @@ def _prepare(
         raise FileExistsError(
             f"out={out} holds a run already: resume=True (--resume) goes on with it, or choose another"
         )
-    dataset = dataset or open_data(recipe.data)
+    if dataset is None:
+        dataset = open_data(recipe.data)
+    else:
+        recipe = dataclasses.replace(recipe, data=dataset.name)
     if isinstance(dataset, Dataset):
         dataset = dataset.to(device)
     _check_together(recipe, dataset, device)
@@ -585,6 +593,8 @@ def _go_on(run: _Run, checkpoint: Checkpoint) -> None:
         for name, value in now.items()
         if then.get(name) != value and name not in ("epochs", "block", "workers")
     ]
+    if facts["examples"] != len(run.training):
+        differs.append(f"the training examples were {facts['examples']}, are {len(run.training)}")
     if differs:
         raise ValueError(f"{path} was made by another recipe: {'; '.join(differs)}")
     checkpoints.load_weights(run.model, checkpoint.weights, path)

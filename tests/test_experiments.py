@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import convolution, record
+from benchmarks import convolution, pairs, record, training
 
 FOLDER = Path(record.__file__).parent / "experiments"
 EXPERIMENTS = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -70,6 +70,27 @@ def test_the_stored_times_of_convolution_are_complete_and_meet_their_targets():
         mean = convolution.geometric_mean(ratios)
         assert mean == pytest.approx(table["geometric_mean"][what], abs=1e-3)
         assert mean <= convolution.TARGETS[what]
+
+
+def test_the_stored_times_of_training_are_complete_and_meet_their_targets():
+    stored = json.loads((record.RESULTS / "training.json").read_text())
+    targets = stored["targets"]
+    assert targets == training.TARGETS
+    assert stored["repeats"] >= 5
+    assert set(stored["flags_seconds"]) == set(training.FLAGS)
+    assert stored["epoch_seconds"]["DataLoader"]["ratio"] >= targets["loader_over_ours"]
+    assert stored["megabytes"]["2 epochs"]["extra"] <= targets["extra_megabytes"]
+    goal = stored["accuracy"]["6 epochs"]
+    assert len(goal["test_accuracy"]) == 5
+    assert goal["mean"] >= targets["accuracy"]
+    assert max(goal["whole_seconds"]) <= targets["seconds_to_accuracy"]
+
+
+def test_turns_give_medians_and_ratios_within_a_turn():
+    ours, theirs = iter([100, 1, 2, 3, 4, 5]), iter([100, 2, 2, 9, 8, 20])  # the first turn is to warm up
+    found = pairs.take_turns({"ours": ours.__next__, "theirs": theirs.__next__}, 5, against="ours")
+    assert found["ours"] == {"median": 3, "least": 1, "largest": 5, "ratio": 1}
+    assert found["theirs"] == {"median": 8, "least": 2, "largest": 20, "ratio": 2}
 
 
 def half_written(path, text, encoding):

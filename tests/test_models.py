@@ -1,9 +1,10 @@
-"""LeNet against the numbers of the lecture notes."""
+"""The models against the numbers of the lecture notes, and the table of them by name."""
 
 import pytest
 import torch
 from torch import nn
 
+from cnnkit.models import MODELS, create
 from cnnkit.models.lenet import LeNet
 from cnnkit.shapes import full_parameters, shared_parameters
 
@@ -55,6 +56,31 @@ def test_it_can_learn_ten_digits():
         loss.backward()
         optimizer.step()
     assert (model(x).argmax(dim=1) == y).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("num_classes", "in_channels"), [(10, 1), (3, 2)])
+def test_every_model_of_the_table(name, num_classes, in_channels):
+    model = create(name, num_classes, in_channels)
+    assert type(model) is type(MODELS[name].build())
+    size = MODELS[name].image_size
+    assert model.eval()(torch.zeros(2, in_channels, size, size)).shape == (2, num_classes)
+
+
+def test_create_passes_options_on():
+    model = create("lenet", activation="sigmoid", pool="average")
+    assert sum(isinstance(layer, nn.Sigmoid) for layer in model.modules()) == 4
+    assert sum(p.numel() for p in create("lenet").parameters()) == 61_706
+
+
+@pytest.mark.bad_input
+def test_create_lists_all_names_and_near_ones():
+    with pytest.raises(
+        ValueError, match=r"^model must be one of .*lenet.*; got 'LeNet'\. Did you mean .*lenet"
+    ):
+        create("LeNet")
+    with pytest.raises(ValueError, match=r"^model must be one of .*lenet.*; got 'perceptron'\.$"):
+        create("perceptron")
 
 
 @pytest.mark.bad_input

@@ -64,3 +64,18 @@ def test_missing_results_and_experiments_name_what_there_is(monkeypatch, tmp_pat
     for without_source in (len, lambda: 0):
         with pytest.raises(TypeError):
             notebook.show_source(without_source)
+
+
+def test_live_curves_are_drawn_where_the_last_were(monkeypatch):
+    shown = []
+
+    class Place:
+        def update(self, figure):
+            shown.append([len(line.get_xdata()) for line in figure.axes[0].lines])
+
+    monkeypatch.setattr(notebook, "display", lambda display_id: Place())
+    draw = notebook.live_curves()
+    record = {"epoch": 1, "train_loss": 2.0, "test_loss": 1.5, "train_accuracy": 0.3, "test_accuracy": 0.5}
+    draw([record])
+    draw([record, record | {"epoch": 2}])
+    assert shown == [[1, 1], [2, 2]]

@@ -188,6 +188,17 @@ def test_mask_shows_its_numbers():
     assert [t.get_text() for t in plots.mask([[-1, 0.5], [0, 2]]).texts] == ["−1", "0.5", "0", "2"]
 
 
+def test_training_curves_show_what_the_history_holds():
+    history = [
+        {"epoch": 1, "train_loss": 2.0, "test_loss": 1.5, "train_accuracy": 0.3, "test_accuracy": 0.5},
+        {"epoch": 2, "train_loss": 1.0, "test_loss": 0.5, "train_accuracy": 0.7, "test_accuracy": 0.9},
+    ]
+    losses, accuracies = plots.training_curves(history).axes
+    assert [list(line.get_ydata()) for line in losses.lines] == [[2.0, 1.0], [1.5, 0.5]]
+    assert [list(line.get_ydata()) for line in accuracies.lines] == [[0.3, 0.7], [0.5, 0.9]]
+    assert [text.get_text() for text in losses.get_legend().get_texts()] == ["train", "test"]
+
+
 def test_curves_show_median_and_range():
     ax = plots.curves([1, 2], [[1.0, 10.0], [2.0, 20.0], [9.0, 90.0]], "kind")
     assert list(ax.lines[0].get_ydata()) == [2, 20]
@@ -258,6 +269,7 @@ def test_a_notebook_shows_drawings_as_svg_and_images_as_png():
         ),
         (lambda: plots.curves([1, 2, 3], [[1, 2]], "x"), r"runs must have shape \(runs, 3\).*got \(1, 2\)"),
         (lambda: plots.curves([1, 2], [1, 2], "x"), r"got \(2,\)"),
+        (lambda: plots.training_curves([]), "at least one epoch"),
     ],
 )
 def test_bad_input_names_the_argument(call, message):
