@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Shaped
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 __all__ = ["data_parallel", "largest", "rank", "shard", "share_buffers", "size", "start", "stop", "total"]
@@ -47,7 +48,11 @@ def start(device: torch.device | str | None = None) -> torch.device:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
         torch.cuda.set_device(chosen)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        # after a restart torchrun's store still has the addresses of the processes that are gone
+        store, own, together = next(rendezvous("env://"))
+        store = dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+        backend = "nccl" if chosen.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=own, world_size=together)
     return chosen
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cnnkit import augment, checkpoints, data
+from cnnkit import augment, checkpoints, data, train
 from cnnkit.batches import Normalization, prepare, seed_of, shuffled
 from cnnkit.checkpoints import CheckpointError, weights_of
 from cnnkit.data import Dataset, Examples
@@ -612,6 +612,25 @@ def test_a_model_that_the_caller_compiled(tmp_path):
     trained = fit(recipe(), torch.compile(model), toy())
     assert trained.model is model
     assert_same_weights(model, fit(recipe(), plain, toy()).model)
+
+
+@pytest.mark.gpu
+@operators.needs_gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_the_host_asks_a_gpu_for_nothing_within_a_block(monkeypatch, precision):
+    plan = recipe(precision=precision, pad_crop=2, cutout=2, max_norm=3.0, accumulate=2, block=4)
+
+    def watched(*arguments):
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return step(*arguments)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    fit(plan, network(norm=True, dropout=0.2), toy(), device="cuda")  # PyTorch's own start
+    step = train._train_step
+    monkeypatch.setattr(train, "_train_step", watched)
+    fit(plan, network(norm=True, dropout=0.2), toy(), device="cuda")
 
 
 @pytest.mark.gpu
