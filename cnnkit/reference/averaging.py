@@ -99,7 +99,9 @@ def net_inputs(
 
 
 # ---------------------------------------------------------------------- means of one unit
-def logistic(s: Float[Tensor, "*shape"], c: float | int = 1.0, beta: float = 1.0) -> Float[Tensor, "*shape"]:
+def logistic(
+    s: Float[Tensor, "*shape"], c: float | int = 1.0, beta: float | int = 1.0
+) -> Float[Tensor, "*shape"]:
     """The logistic function. Implements eq-logistic.
 
     ``f(s) = 1 / (1 + c e^(-beta s))``, between 0 and 1.
@@ -119,7 +121,7 @@ def logistic(s: Float[Tensor, "*shape"], c: float | int = 1.0, beta: float = 1.0
 
 
 def log_geometric_means(
-    S: Float[Tensor, "masks"], P: Float[Tensor, "masks"], c: float | int = 1.0, beta: float = 1.0
+    S: Float[Tensor, "masks"], P: Float[Tensor, "masks"], c: float | int = 1.0, beta: float | int = 1.0
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Logarithms of both geometric means of a logistic unit's outputs. Implements eq-geometric-means.
 
@@ -146,7 +148,7 @@ def log_geometric_means(
 
 
 def nwgm(
-    S: Float[Tensor, "masks"], P: Float[Tensor, "masks"], c: float | int = 1.0, beta: float = 1.0
+    S: Float[Tensor, "masks"], P: Float[Tensor, "masks"], c: float | int = 1.0, beta: float | int = 1.0
 ) -> Float[Tensor, ""]:
     """The normalised weighted geometric mean of a logistic unit's outputs. Implements eq-nwgm.
 
