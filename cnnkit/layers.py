@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import torch
@@ -16,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cnnkit import functional
+from cnnkit.functional.arguments import sum_dtype
+from cnnkit.functional.dropout import check_probability
 from cnnkit.shapes import check_integer, output_size, same_padding
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -113,6 +115,75 @@ class Linear(nn.Linear):
         return functional.linear(input, self.weight, self.bias)
 
 
+class BatchNorm1d(nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d`, computed by `cnnkit.functional.batchnorm.batch_norm`."""
+
+    def forward(self, input: Float[Tensor, "N channels *n"]) -> Float[Tensor, "N channels *n"]:
+        """Normalise each channel: with the batch's statistics in training, with the running ones after it."""
+        return _batch_norm(self, input)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d`, computed by `cnnkit.functional.batchnorm.batch_norm`."""
+
+    def forward(
+        self, input: Float[Tensor, "N channels height width"]
+    ) -> Float[Tensor, "N channels height width"]:
+        """Normalise each channel: with the batch's statistics in training, with the running ones after it."""
+        return _batch_norm(self, input)
+
+
+class Dropout(nn.Dropout):
+    """`torch.nn.Dropout`, computed by `cnnkit.functional.dropout`: p is the probability of dropping."""
+
+    def forward(self, input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Drop nodes in training; do nothing after it."""
+        return functional.dropout(input, self.p, self.training, self.inplace)
+
+
+class Dropout1d(nn.Dropout1d):
+    """`torch.nn.Dropout1d`, computed by `cnnkit.functional.dropout`: it drops whole channels."""
+
+    def forward(self, input: Float[Tensor, "*batch channels n"]) -> Float[Tensor, "*batch channels n"]:
+        """Drop channels in training; do nothing after it."""
+        return functional.dropout1d(input, self.p, self.training, self.inplace)
+
+
+class Dropout2d(nn.Dropout2d):
+    """`torch.nn.Dropout2d`, computed by `cnnkit.functional.dropout`: it drops whole channels.
+
+    Raises:
+        ValueError: (in ``forward``) another shape than (N, C, H, W). PyTorch warns, and goes on.
+    """
+
+    def forward(
+        self, input: Float[Tensor, "N channels height width"]
+    ) -> Float[Tensor, "N channels height width"]:
+        """Drop channels in training; do nothing after it."""
+        return functional.dropout2d(input, self.p, self.training, self.inplace)
+
+
+def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    layer._check_input_dim(x)
+    momentum = layer.momentum
+    tracked = layer.track_running_stats
+    if layer.training and tracked and layer.num_batches_tracked is not None:
+        layer.num_batches_tracked.add_(1)
+        if momentum is None:  # the average over all batches so far
+            momentum = 1 / float(layer.num_batches_tracked)
+    use_running = tracked if layer.training else True
+    return functional.batch_norm(
+        x,
+        layer.running_mean if use_running else None,
+        layer.running_var if use_running else None,
+        layer.weight,
+        layer.bias,
+        training=layer.training or layer.running_mean is None,
+        momentum=0.0 if momentum is None else momentum,
+        eps=layer.eps,
+    )
+
+
 def _pad_first(conv: nn.Conv1d | nn.Conv2d, x: Tensor) -> tuple[Tensor, Any]:
     """Put on any padding but zeros (``"reflect"``, ...); return the input and the padding that is left."""
     if conv.padding_mode == "zeros":
@@ -134,8 +205,13 @@ REPLACED: dict[type[nn.Module], type[nn.Module]] = {
     nn.AvgPool2d: AvgPool2d,
     nn.AdaptiveAvgPool2d: AdaptiveAvgPool2d,
     nn.Linear: Linear,
+    nn.BatchNorm1d: BatchNorm1d,
+    nn.BatchNorm2d: BatchNorm2d,
+    nn.Dropout: Dropout,
+    nn.Dropout1d: Dropout1d,
+    nn.Dropout2d: Dropout2d,
 }
-# Without parameters, and no convolution or pooling: they stay PyTorch's.
+# Without parameters, and none of the operators of the chapters: they stay PyTorch's.
 KEPT: tuple[type[nn.Module], ...] = (
     nn.CELU,
     nn.ConstantPad2d,
@@ -172,7 +248,9 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def from_scratch(model: Module) -> Module:
-    """The same model on the code of the chapters: its convolution, linear and pooling layers become ours.
+    """The same model on the code of the chapters, layer by layer.
+
+    Its convolution, linear, pooling, batch norm and dropout layers become ours.
 
     The parameters are shared: training the one trains the other. So are the buffers, and all else is kept:
     names, hooks, training mode, a layer that occurs at several places. The given model is not changed.
@@ -217,7 +295,7 @@ def from_scratch(model: Module) -> Module:
 
 def _is_known(module: nn.Module) -> bool:
     kind = type(module)
-    if kind in (*REPLACED, *REPLACED.values(), *KEPT, *CONTAINERS, LocallyConnected1d):
+    if kind in (*REPLACED, *REPLACED.values(), *KEPT, *CONTAINERS, LocallyConnected1d, DropConnect):
         return True
     # A class of its own is looked into, unless it is a layer that does something else than its base class.
     bases = [base for base in kind.__mro__ if base not in (nn.Module, *CONTAINERS)]
@@ -372,3 +450,77 @@ class LocallyConnected1d(nn.Module):
             f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
             f"bias={self.bias is not None}"
         )
+
+
+class DropConnect(Linear):
+    """A linear layer and its activation, with weights that are dropped in training, for each example anew.
+
+    ``y'_j = f(sum over i of xi_ij w_ij y_i + b_j)`` with xi_ij 1 with probability p. The notes' form: p is
+    the probability that a weight is *kept*, and nothing is divided by p in training. At test time there are
+    two ways to average over the masks:
+
+    - ``"mean"``: f of the mean net input, which is that of weights scaled by p;
+    - ``"gaussian"``: the mean of f, from random draws of a net input that is Gaussian, with the mean and the
+      variance that it has over all masks.
+
+    Parameters, initialisation and ``state_dict`` are those of `torch.nn.Linear`.
+
+    Args:
+        in_features: nodes of the layer before.
+        out_features: nodes of this layer.
+        bias: learn one number for every output node; it is never dropped.
+        p_keep: p, the probability of keeping a weight.
+        activation: f; None for a linear layer, where both ways to average agree.
+        inference: ``"mean"`` or ``"gaussian"``.
+        samples: how many draws the Gaussian average takes.
+
+    Raises:
+        TypeError: a number is not an integer.
+        ValueError: p_keep is outside [0, 1], an unknown inference, or a number below 1.
+
+    Source:
+        Wan et al. 2013; they take 1,000 draws.
+
+    Example:
+        >>> DropConnect(4, 2, p_keep=0.5, activation=torch.relu)(torch.zeros(8, 4)).shape
+        torch.Size([8, 2])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        p_keep: float | int = 0.5,
+        activation: Callable[[Tensor], Tensor] | None = None,
+        inference: str = "mean",
+        samples: int = 1000,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        numbers = {"in_features": in_features, "out_features": out_features, "samples": samples}
+        for name, number in numbers.items():
+            check_integer(name, number)
+        check_probability("p_keep", p_keep)
+        if inference not in ("mean", "gaussian"):
+            raise ValueError(f"inference must be 'mean' or 'gaussian', got {inference!r}")
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.p_keep, self.activation, self.inference, self.samples = p_keep, activation, inference, samples
+
+    def forward(self, input: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
+        """Connect every input node with every output node, by the weights that are present."""
+        f = nn.Identity() if self.activation is None else self.activation
+        if self.training or self.inference == "mean":
+            return f(functional.dropconnect(input, self.weight, self.bias, self.p_keep, self.training))
+        mean, variance = functional.dropconnect_moments(input, self.weight, self.bias, self.p_keep)
+        # Where the variance is 0 its root has no derivative.
+        deviation = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
+        total = torch.zeros_like(mean, dtype=sum_dtype(mean))
+        for _ in range(self.samples):
+            total = total + f(mean + deviation * torch.randn_like(mean))
+        return (total / self.samples).to(mean.dtype)
+
+    def extra_repr(self) -> str:
+        """The arguments, as torch's layers print theirs."""
+        how = "" if self.inference == "mean" else f", inference={self.inference!r}, samples={self.samples}"
+        return f"{super().extra_repr()}, p_keep={self.p_keep}{how}"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cnnkit import functional, layers
-from cnnkit.layers import LocallyConnected1d, from_scratch
+from cnnkit.layers import DropConnect, LocallyConnected1d, from_scratch
 from cnnkit.models.lenet import LeNet
 from tests import operators
 from tests.operators import random
@@ -27,6 +27,38 @@ class Residual(nn.Module):
         return torch.relu(self.residual(x) + self.shortcut(x))
 
 
+class NormalisedResidual(nn.Module):
+    """The same with batch norm, written as torchvision writes it."""
+
+    def __init__(self, C, R, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(C, R, 3, stride, 1, bias=False), nn.BatchNorm2d(R)
+        self.conv2, self.bn2 = nn.Conv2d(R, R, 3, padding=1, bias=False), nn.BatchNorm2d(R, momentum=None)
+        self.downsample = nn.Sequential(
+            nn.Conv2d(C, R, 1, stride, bias=False), nn.BatchNorm2d(R, affine=False)
+        )
+
+    def forward(self, x):
+        y = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+
+
+def normalised_resnet():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 7, stride=2, padding=3, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU(inplace=True),
+        NormalisedResidual(4, 4, 1),
+        nn.Dropout2d(0.2),
+        NormalisedResidual(4, 8, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(8, 10, bias=False),
+        nn.BatchNorm1d(10, track_running_stats=False),
+    )
+
+
 def small_resnet():
     return nn.Sequential(
         nn.Conv2d(1, 4, 7, stride=2, padding=3),
@@ -44,6 +76,7 @@ MODELS = {
     "LeNet": LeNet,
     "the notes' LeNet": lambda: LeNet(activation="sigmoid", pool="average"),
     "residual": small_resnet,
+    "residual with batch norm and dropout": normalised_resnet,
 }
 
 
@@ -64,12 +97,16 @@ def test_learns_as_torchs_does(make):
         optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
         for step in range(20):
             x, t = batch(8, seed=step)
+            torch.manual_seed(step)  # what is dropped
             logits = model(x)
             optimizer.zero_grad()
             loss_of(logits, t).backward()
             history += [logits.detach(), *(p.grad.clone() for p in model.parameters())]
             optimizer.step()
-        histories.append(history + [p.detach() for p in model.parameters()])
+        model.eval()
+        with torch.no_grad():
+            at_test_time = model(batch(8, seed=20)[0])
+        histories.append([*history, at_test_time, *model.state_dict().values()])
     for a, b in zip(*histories, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
     assert all((a - b).abs().max() > 1e-9 for a, b in zip(ours.parameters(), start, strict=True))
@@ -104,6 +141,16 @@ def test_nothing_of_torchs_is_called(make):
     assert len(run(model, nn.functional.cross_entropy)) >= 5
 
 
+def test_torchs_batch_norm_is_not_called():
+    def run(model):
+        called = operators.operators_called(lambda: model(batch(2)[0]).sum().backward())
+        return {name for name in called if "batch_norm" in name}
+
+    model = normalised_resnet().double()
+    assert run(from_scratch(model)) == set()
+    assert run(model)
+
+
 def test_a_layer_by_itself():
     conv = nn.Conv2d(1, 2, 3).eval()
     ours = from_scratch(conv)
@@ -112,7 +159,8 @@ def test_a_layer_by_itself():
     assert not ours.training
     assert type(conv) is nn.Conv2d
     assert type(from_scratch(ours)) is layers.Conv2d
-    assert type(from_scratch(nn.Sequential(LocallyConnected1d(1, 1, 5, 3)))[0]) is LocallyConnected1d
+    for layer in (LocallyConnected1d(1, 1, 5, 3), DropConnect(3, 2)):
+        assert type(from_scratch(nn.Sequential(layer))[0]) is type(layer)
 
 
 class Odd(nn.Module):
@@ -282,8 +330,8 @@ class OwnLeaf(nn.Module):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.BatchNorm2d(2), r"no own code for BatchNorm2d: 1\.inner\.1\. It replaces"),
-        (lambda: nn.Dropout(), r"Dropout: 1\.inner\.1"),
+        (lambda: nn.BatchNorm3d(2), r"no own code for BatchNorm3d: 1\.inner\.1\. It replaces"),
+        (lambda: nn.AlphaDropout(), r"AlphaDropout: 1\.inner\.1"),
         (lambda: nn.MaxPool1d(2), r"MaxPool1d: 1\.inner\.1"),
         (lambda: nn.ConvTranspose2d(2, 2, 3), r"ConvTranspose2d: 1\.inner\.1"),
         (lambda: OwnConv(2, 2, 3), r"OwnConv: 1\.inner\.1"),
@@ -292,8 +340,8 @@ class OwnLeaf(nn.Module):
         (lambda: nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 2, 1)), r"ParametrizedConv2d: 1\.inner\.1"),
         (lambda: nn.ParameterList([torch.ones(1)]), r"ParameterList: 1\.inner\.1"),
         (lambda: nn.MultiheadAttention(2, 1), r"MultiheadAttention: 1\.inner\.1"),
-        (lambda: nn.Sequential(nn.Dropout(), nn.GroupNorm(1, 2)), r"Dropout: 1\.inner\.1\.0; GroupNorm: 1\.inner\.1\.1\. It"),
-        (lambda: nn.Sequential(*[nn.Dropout() for _ in range(5)]), r"Dropout: 1\.inner\.1\.0, 1\.inner\.1\.1 and 3 more\. It"),
+        (lambda: nn.Sequential(nn.Dropout3d(), nn.GroupNorm(1, 2)), r"Dropout3d: 1\.inner\.1\.0; GroupNorm: 1\.inner\.1\.1\. It"),
+        (lambda: nn.Sequential(*[nn.Dropout3d() for _ in range(5)]), r"Dropout3d: 1\.inner\.1\.0, 1\.inner\.1\.1 and 3 more\. It"),
     ],
 )  # fmt: skip
 def test_unknown_layers_are_named(make, message):
@@ -308,9 +356,9 @@ def test_unknown_layers_are_named(make, message):
 def test_an_unknown_model_is_named_and_the_known_are_listed():
     with pytest.raises(
         TypeError,
-        match=r"BatchNorm1d: the model itself\..*replaces AdaptiveAvgPool2d, .*keeps CELU, .*into ModuleDict",
+        match=r"GroupNorm: the model itself\..*replaces AdaptiveAvgPool2d, .*keeps CELU, .*into ModuleDict",
     ):
-        from_scratch(nn.BatchNorm1d(3))
+        from_scratch(nn.GroupNorm(1, 3))
 
 
 @pytest.mark.bad_input

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from cnnkit import layers
-from cnnkit.layers import LocallyConnected1d
+from cnnkit import functional, layers
+from cnnkit.layers import DropConnect, LocallyConnected1d
 from cnnkit.shapes import local_parameters
 from tests.operators import assert_as_torch, random
 
@@ -38,7 +38,15 @@ DROP_IN = [
     ("AdaptiveAvgPool2d", (([1, 1],), {}), (2, 6, 7)),
     ("Linear", ((4, 3), {}), (4,)),
     ("Linear", ((4, 3), {"bias": False}), (5, 4)),
+    ("BatchNorm1d", ((4,), {}), (4,)),
+    ("BatchNorm1d", ((4,), {"affine": False, "eps": 0.1}), (4, 5)),
+    ("BatchNorm2d", ((2,), {}), (2, 6, 7)),
+    ("BatchNorm2d", ((2,), {"bias": False, "momentum": None, "track_running_stats": False}), (2, 6, 7)),
+    ("Dropout", ((0.0,), {}), (2, 6)),
+    ("Dropout1d", ((0.0,), {}), (2, 6)),
+    ("Dropout2d", ((0.0,), {}), (2, 6, 7)),
 ]  # fmt: skip
+NEED_A_BATCH = ("BatchNorm1d", "BatchNorm2d", "Dropout2d")
 
 
 @pytest.mark.parametrize(("name", "arguments", "shape"), DROP_IN, ids=lambda value: str(value))
@@ -57,7 +65,7 @@ def test_drop_in(name, arguments, shape):
         assert torch.equal(a, b)
 
     ours, torchs = ours.double(), torchs.double()
-    for x in (random(3, *shape), random(*shape, seed=1)):
+    for x in (random(3, *shape), *([] if name in NEED_A_BATCH else [random(*shape, seed=1)])):
         x.requires_grad_()
         assert_as_torch(ours, torchs, [x])
         for layer in made:
@@ -85,6 +93,78 @@ def test_checkpoints_are_exchanged_with_torchs():
     assert torch.equal(torch.load(file, weights_only=False)(x), ours(x))
 
 
+BATCH_NORMS = [
+    {},
+    {"momentum": 0.5, "eps": 0.1},
+    {"momentum": None},
+    {"affine": False},
+    {"track_running_stats": False},
+    {"momentum": None, "affine": False, "track_running_stats": False},
+]
+
+
+@pytest.mark.parametrize("how", BATCH_NORMS, ids=str)
+@pytest.mark.parametrize(
+    ("name", "shape"), [("BatchNorm1d", (5, 3)), ("BatchNorm1d", (4, 3, 2)), ("BatchNorm2d", (2, 3, 4, 2))]
+)
+def test_batch_norm_keeps_torchs_statistics(name, shape, how):
+    ours, torchs = (getattr(library, name)(3, **how, dtype=torch.float64) for library in (layers, nn))
+    for step in range(8):
+        for layer in (ours, torchs):
+            layer.train(step not in (2, 5, 7))  # at test time nothing moves, and the running ones are used
+        assert_as_torch(ours, torchs, [3 * random(*shape, seed=step) + step])
+        torch.testing.assert_close(ours.state_dict(), torchs.state_dict())
+    if how.get("track_running_stats", True):
+        assert ours.num_batches_tracked == 5
+    other = layers.BatchNorm2d(3, **how, dtype=torch.float64)
+    other.load_state_dict(torchs.state_dict())
+    x = random(2, 3, 2, 2)
+    torch.testing.assert_close(other.eval()(x), nn.functional.batch_norm(
+        x, torchs.running_mean, torchs.running_var, torchs.weight, torchs.bias, torchs.running_mean is None, eps=torchs.eps
+    ))  # fmt: skip
+
+
+def test_a_frozen_batch_norm_in_a_model_that_learns():
+    ours, torchs = (
+        layers.BatchNorm1d(3, dtype=torch.float64).eval(),
+        nn.BatchNorm1d(3, dtype=torch.float64).eval(),
+    )
+    for layer in (ours, torchs):
+        layer.track_running_stats = False
+    assert_as_torch(ours, torchs, [random(4, 3)])
+    for layer in (ours, torchs):
+        layer.train()
+    assert_as_torch(ours, torchs, [random(4, 3)])
+    torch.testing.assert_close(ours.state_dict(), torchs.state_dict())
+
+
+@pytest.mark.compile
+def test_batch_norm_compiles_as_a_whole():
+    torch._dynamo.reset()
+    ours, torchs = layers.BatchNorm2d(3, dtype=torch.float64), nn.BatchNorm2d(3, dtype=torch.float64)
+    compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
+    for training in (True, False):
+        ours.train(training), torchs.train(training)
+        assert_as_torch(compiled, torchs, [random(2, 3, 4, 4)])
+    torch.testing.assert_close(ours.state_dict(), torchs.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("Dropout", (4, 5)), ("Dropout1d", (3, 4, 5)), ("Dropout2d", (3, 4, 5, 6))]
+)
+def test_dropout_layers_drop_what_torchs_drop(name, shape):
+    x = random(*shape)
+    for arguments in ((), (0.2,), (1.0,), (0.5, True)):
+        ours, torchs = getattr(layers, name)(*arguments), getattr(nn, name)(*arguments)
+        results = []
+        for layer in (ours, torchs):
+            torch.manual_seed(0)
+            results.append(layer(x.clone()))
+        torch.testing.assert_close(*results)
+        assert (results[0] == 0).any()
+        assert torch.equal(ours.eval()(x), x)
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("call", "message"),
@@ -98,6 +178,14 @@ def test_checkpoints_are_exchanged_with_torchs():
         (lambda: layers.AdaptiveAvgPool2d(3)(torch.zeros(1, 6, 7)), r"output_size=3 must divide.*got input of shape \(1, 6, 7\)"),
         (lambda: layers.AdaptiveAvgPool2d(0)(torch.zeros(1, 6, 7)), "output_size must be at least 1, got 0"),
         (lambda: layers.AdaptiveAvgPool2d((2,))(torch.zeros(1, 6, 6)), r"output_size must be one integer or 2 of them, got \(2,\)"),
+        (lambda: layers.BatchNorm1d(3)(torch.zeros(1, 3)), r"more than 1 value per channel in training.*got shape \(1, 3\)"),
+        (lambda: layers.BatchNorm2d(3)(torch.zeros(2, 4, 5, 5)), r"running_mean must have shape \(4,\).*input of shape \(2, 4, 5, 5\); got \(3,\)"),
+        (lambda: layers.BatchNorm2d(3, track_running_stats=False)(torch.zeros(2, 4, 5, 5)), r"weight must have shape \(4,\).*got \(3,\)"),
+        (lambda: layers.BatchNorm2d(3)(torch.zeros(2, 3, 5)), "expected 4D input"),
+        (lambda: layers.BatchNorm1d(3)(torch.zeros(2, 3, 5, 5)), "expected 2D or 3D input"),
+        (lambda: layers.Dropout(1.5), "dropout probability has to be between 0 and 1, but got 1.5"),
+        (lambda: layers.Dropout2d(-1), "dropout probability has to be between 0 and 1, but got -1"),
+        (lambda: layers.Dropout2d()(torch.zeros(2, 3, 4)), r"input must have shape \(N, C, H, W\).*got \(2, 3, 4\)"),
     ],
 )  # fmt: skip
 def test_bad_input_of_the_layers(call, message):
@@ -243,5 +331,85 @@ def test_runs_on_the_gpu_in_bfloat16():
     ],
 )  # fmt: skip
 def test_bad_input_names_the_argument(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+# ---------------------------------------------------------------------- DropConnect
+
+
+def relu_of_a_gaussian(mean, variance):
+    """E max(0, eta), in closed form."""
+    deviation = variance.sqrt()
+    normal = torch.distributions.Normal(0.0, 1.0)
+    z = mean / deviation
+    return mean * normal.cdf(z) + deviation * normal.log_prob(z).exp()
+
+
+@pytest.mark.equation("eq-dropconnect")
+def test_dropconnect_is_the_functional_one_with_an_activation():
+    layer, x = DropConnect(4, 3, p_keep=0.3, activation=torch.tanh, dtype=torch.float64), random(5, 4)
+    results = []
+    for call in (layer, lambda x: torch.tanh(functional.dropconnect(x, layer.weight, layer.bias, 0.3))):
+        torch.manual_seed(0)
+        results.append(call(x))
+    torch.testing.assert_close(*results)
+    mean = nn.functional.linear(x, 0.3 * layer.weight, layer.bias)
+    torch.testing.assert_close(layer.eval()(x), torch.tanh(mean))
+    layer.activation = None
+    torch.testing.assert_close(layer(x), mean)
+
+
+def test_dropconnect_averages_over_a_gaussian():
+    torch.manual_seed(0)
+    how = {"p_keep": 0.5, "inference": "gaussian", "samples": 4000, "dtype": torch.float64}
+    layer, x = DropConnect(20, 6, activation=torch.relu, **how).eval(), random(3, 20)
+    mean, variance = functional.dropconnect_moments(x, layer.weight, layer.bias, 0.5)
+    exact = relu_of_a_gaussian(mean, variance)
+    six_errors = 6 * variance.sqrt() / 4000**0.5  # relu's spread is at most its input's
+    assert ((layer(x) - exact).abs() < six_errors).all()
+    assert ((torch.relu(mean) - exact).abs() > six_errors).any()  # the mean's way is another one
+    # and it is the better one: the true mean over many masks
+    layer.train()
+    true = torch.stack([layer(x) for _ in range(4000)]).mean(0)
+    assert (exact - true).abs().mean() < (torch.relu(mean) - true).abs().mean() / 2
+
+
+def test_dropconnect_keeps_torchs_state_and_learns():
+    torch.manual_seed(0)
+    layer = DropConnect(4, 2, p_keep=0.5)
+    torch.manual_seed(0)
+    linear = nn.Linear(4, 2)
+    torch.testing.assert_close(layer.state_dict(), linear.state_dict())
+    layer.load_state_dict(linear.state_dict())
+    assert repr(layer) == "DropConnect(in_features=4, out_features=2, bias=True, p_keep=0.5)"
+    layer = DropConnect(4, 2, False, 0.5, inference="gaussian", samples=3).eval()
+    assert repr(layer).endswith("bias=False, p_keep=0.5, inference='gaussian', samples=3)")
+    x = torch.zeros(2, 4, requires_grad=True)  # where the variance is 0
+    layer(x).sum().backward()
+    assert x.grad.isfinite().all()
+    assert layer.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_dropconnect_in_low_precision(training):
+    layer = DropConnect(4, 2, inference="gaussian", samples=3, dtype=torch.bfloat16).train(training)
+    y = layer(random(3, 4, dtype=torch.bfloat16))
+    assert (y.dtype, y.shape) == (torch.bfloat16, (3, 2))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: DropConnect(4, 2, p_keep=1.5), ValueError, "p_keep must be a probability between 0 and 1, got 1.5"),
+        (lambda: DropConnect(4, 2, inference="median"), ValueError, "inference must be 'mean' or 'gaussian', got 'median'"),
+        (lambda: DropConnect(4, 2, samples=0), ValueError, "samples must be at least 1, got 0"),
+        (lambda: DropConnect(0, 2), ValueError, "in_features must be at least 1, got 0"),
+        (lambda: DropConnect(4, 2.5), TypeError, "out_features must be an integer, got 2.5"),
+        (lambda: DropConnect(4, 2)(torch.zeros(3, 5)), ValueError, r"weight of shape \(2, 4\) takes in_features=4, but input has shape \(3, 5\)"),
+    ],
+)  # fmt: skip
+def test_bad_input_of_dropconnect(call, error, message):
     with pytest.raises(error, match=message):
         call()
