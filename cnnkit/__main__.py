@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from tqdm import tqdm
 from tyro.conf import Positional
 
 from cnnkit import data, distributed, models
 from cnnkit.recipe import Recipe
 from cnnkit.summary import summary as table
-from cnnkit.train import History, Stopped, fit, load, open_data
+from cnnkit.train import History, Stopped, fit, is_of_this_launch, load, open_data
 from cnnkit.train import evaluate as judge
 
 
@@ -37,7 +38,8 @@ def train(
         device: cpu, cuda or mps; if not given, the GPU if there is one
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends at once, wherever the process waits
-    resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    if out and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0:
+        resume = resume or is_of_this_launch(out, distributed.start(device))
     trained = fit(recipe, out=out, resume=resume, device=device, watch=_print_last)
     _say(str(trained))
     if out:
@@ -119,7 +121,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 def _say(line: str) -> None:
     """Print a line at once, and once for all processes."""
     if distributed.rank() == 0:
-        print(line, flush=True)
+        tqdm.write(line)  # above the progress bar, if there is one
+        sys.stdout.flush()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -130,7 +130,14 @@ def prepare(
         pad_crop: see `cnnkit.augment.pad_crop`; the border is black.
         flip: see `cnnkit.augment.flip`.
         cutout: see `cnnkit.augment.cutout`; the square has the mean colour.
+
+    Raises:
+        ValueError: other channels than the training set had.
     """
+    if x.shape[1] != len(normal.mean):
+        raise ValueError(
+            f"x must have {len(normal.mean)} channels, as the training set had; got {x.shape[1]}"
+        )
     scale = 255.0 if x.dtype == torch.uint8 else 1.0
     x = x.to(dtype) / scale
     if image_size is not None and x.shape[2:] != (image_size, image_size):
@@ -148,4 +155,5 @@ def prepare(
 @functools.lru_cache(maxsize=32)
 def _per_channel(values: tuple[float, ...], dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The values as a tensor (C, 1, ...), kept: to make one for each batch, the host would wait."""
-    return torch.tensor(values, dtype=dtype, device=device).view(-1, *(1,) * (dim - 2))
+    with torch.inference_mode(False):  # who needs gradients later gets the same tensor
+        return torch.tensor(values, dtype=dtype, device=device).view(-1, *(1,) * (dim - 2))

@@ -59,7 +59,7 @@ def start(device: torch.device | str | None = None) -> torch.device:
 def _device(device: torch.device | str | None) -> torch.device:
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device is None:
-        return torch.device(next(name for name, available in here.items() if available))
+        device = next(name for name, available in here.items() if available)
     try:
         chosen = torch.device(device)
     except RuntimeError:  # PyTorch knows no device of this name
@@ -67,6 +67,8 @@ def _device(device: torch.device | str | None) -> torch.device:
     if chosen is None or not here.get(chosen.type, True):
         available = " or ".join(name for name, available in here.items() if available)
         raise ValueError(f"device must be one that this machine has ({available}), got {str(device)!r}")
+    if chosen.type == "cuda" and chosen.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
     return chosen
 
 
@@ -116,7 +118,9 @@ def _reduce(values: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
 
 
 def share_buffers(model: nn.Module) -> None:
-    """Give every process the buffers of process 0: with batch norm each has the statistics of its own parts.
+    """Give every process the buffers of process 0, so that all judge the same model.
+
+    With batch norm the last step left each process with the statistics of its own part.
 
     Args:
         model: not wrapped, with the same buffers on every process.

@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
 
 import torch
 
@@ -39,16 +38,12 @@ def own_random_numbers(device: torch.device) -> Iterator[None]:
 @contextlib.contextmanager
 def tf32(on: bool) -> Iterator[None]:
     """Products of float32 on NVIDIA in TF32, or in full: PyTorch itself has convolutions in TF32."""
-    cudnn: Any = torch.backends.cudnn
-    places = [torch.backends.cuda.matmul, cudnn.conv]
-    before = [place.fp32_precision for place in places]
-    for place in places:
-        place.fp32_precision = "tf32" if on else "ieee"
+    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = on
     try:
         yield
     finally:
-        for place, was in zip(places, before, strict=True):
-            place.fp32_precision = was
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
 
 
 @contextlib.contextmanager

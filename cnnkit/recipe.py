@@ -8,6 +8,8 @@ from typing import Literal, get_args, get_type_hints
 
 __all__ = ["Recipe", "step_size"]
 
+NAMES = {int: "a whole number", float: "a number", bool: "True or False", str: "a name"}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -46,7 +48,7 @@ class Recipe:
     cutout: int = 0
     """augmentation, a square of this side hidden in each image"""
     image_size: int | None = None
-    """height and width that images are resized to; for folders of images 224 by default"""
+    """height and width that images are resized to; folders of images by default to what the network takes"""
     validation: int = 0
     """training examples held out to choose the best checkpoint; with 0 the test set does, and flatters it"""
     precision: Literal["float32", "tf32", "bfloat16", "float16", "float64"] = "float32"
@@ -72,10 +74,11 @@ class Recipe:
         """Check every field."""
         for name, hint in get_type_hints(type(self)).items():
             value, known = getattr(self, name), get_args(hint) or (hint,)
-            if isinstance(known[0], str) and value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
-            if int in known and not isinstance(value, known):
-                raise ValueError(f"{name} must be a whole number; got {value!r}")
+            if isinstance(known[0], str):
+                if value not in known:
+                    raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+            elif type(value) not in known and not (float in known and type(value) is int):
+                raise ValueError(f"{name} must be {NAMES[known[0]]}; got {value!r}")
         for name in ("epochs", "batch_size", "accumulate", "block", "image_size"):
             self._require(name, 1)
         for name in ("weight_decay", "pad_crop", "cutout", "validation", "workers", "seed"):
@@ -97,7 +100,7 @@ class Recipe:
 
 
 def step_size(recipe: Recipe, step: int, steps: int) -> float:
-    """The step size of a step.
+    """The step size of a step. Implements eq-step-size.
 
     Args:
         recipe: its ``schedule`` and largest ``step_size``.

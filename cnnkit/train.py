@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -35,7 +36,17 @@ from cnnkit.data import Dataset, Examples
 from cnnkit.image_folder import ImageFiles, ImageFolder, image_folder
 from cnnkit.recipe import Recipe, step_size
 
-__all__ = ["Diverged", "Stopped", "Trained", "evaluate", "fit", "load", "open_data", "predict"]
+__all__ = [
+    "Diverged",
+    "Stopped",
+    "Trained",
+    "evaluate",
+    "fit",
+    "is_of_this_launch",
+    "load",
+    "open_data",
+    "predict",
+]
 
 History = list[dict[str, int | float]]
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
@@ -106,7 +117,8 @@ def fit(
         out: folder for ``last.safetensors`` and ``best.safetensors``, written whole after each epoch, and for
             ``log.jsonl``, a line an epoch. Without it nothing is written.
         resume: go on from ``last.safetensors`` where there is one. On the CPU the result is bit for bit that
-            of a run that was never interrupted.
+            of a run that was never interrupted. The recipe must be the same, but for ``epochs``, ``block``
+            and ``workers``; with other ``epochs`` the rest of the schedule is that of the new number.
         device: see `cnnkit.distributed.start`.
         watch: called by process 0 after each epoch with the history so far, to draw it for instance.
 
@@ -125,15 +137,14 @@ def fit(
         process.own_random_numbers(run.device),
         process.tf32(recipe.precision == "tf32"),
         process.signals() as received,
+        _progress_bar(run) as bar,
     ):
-        bar = _progress_bar(run)
-        with bar:
-            while run.step < run.steps:
-                _train_epoch(run, received, bar)
-                _end_epoch(run)
-                if watch and distributed.rank() == 0:
-                    watch(run.history)
-                _stop_if_asked(run, received)
+        while run.step < run.steps:
+            _train_epoch(run, received, bar)
+            _end_epoch(run)
+            if watch and distributed.rank() == 0:
+                watch(run.history)
+            _stop_if_asked(run, received)
     return Trained(run.model.eval(), run.recipe, run.normal, run.history)
 
 
@@ -203,7 +214,8 @@ def _train_epoch(run: _Run, received: list[int], bar: tqdm) -> None:
 def _train_step(run: _Run, x: Shaped[Tensor, "n *example"], y: Int64[Tensor, " n"], batch_size: int) -> None:
     """One step of gradient descent, on this process's part of a batch of ``batch_size`` examples.
 
-    A step whose loss or gradient is not finite, and every step after it, leaves the model as it was.
+    A step whose loss or gradient is not finite, and every step after it, leaves the model as it was. (Not the
+    optimiser's means: the run ends at the next look.)
     """
     process.seed(run.device, seed_of(run.recipe.seed, "step", run.step, distributed.rank()))
     for group in run.optimizer.param_groups:
@@ -252,8 +264,9 @@ def _gradient(
     x = _in_memory_format(recipe, x)
     parts = list(zip(x.tensor_split(recipe.accumulate), y.tensor_split(recipe.accumulate), strict=True))
     for number, (part_x, part_y) in enumerate(parts, start=1):
-        # no examples have no statistics: batch norm must not look for them, unless it asks other processes
-        run.forward.train(len(part_x) > 0 or recipe.sync_batch_norm)
+        run.forward.train()
+        if len(part_x) == 0 and not recipe.sync_batch_norm:
+            _keep_statistics(run.model)  # no examples have none
         with _exchange(run.forward, now=number == len(parts)):
             with _autocast(recipe, run.device):
                 logits = run.forward(part_x)
@@ -265,8 +278,10 @@ def _gradient(
             one = 1 + 0 * loss.detach()
             run.scaler.scale(loss * one * (distributed.size() / batch_size)).backward()
         sums += torch.stack([loss.detach(), (logits.detach().argmax(1) == part_y).sum()]).to(sums.dtype)
-    finite = sums[0].isfinite()
-    if not run.scaler.is_enabled():  # with it, a gradient that overflows means: skip the step, and scale less
+    if run.scaler.is_enabled():  # a gradient that overflows means: skip the step, and scale less
+        finite = distributed.total(sums)[0].isfinite()
+    else:
+        finite = sums[0].isfinite()
         norm = nn.utils.get_total_norm([p.grad for p in run.model.parameters() if p.grad is not None])
         finite = finite & norm.isfinite()
     return sums, finite
@@ -295,12 +310,25 @@ def _stop_if_asked(run: _Run, received: list[int]) -> None:
     number = int(distributed.largest(torch.tensor(received[0] if received else 0, device=run.device)))
     if not number:
         return
-    where = f"after step {run.step} of {run.steps} (epoch {run.epoch} of {run.recipe.epochs} done)"
+    where = f"after step {run.step} of {run.steps} ({run.epoch} of {run.recipe.epochs} epochs done)"
     kept = "; nothing was saved, as there is no folder for it"
     if run.out:
         _save(run)
         kept = f"; {run.out / LAST} has all that it takes to go on"
     raise Stopped(f"stopped by {signal.Signals(number).name} {where}{kept}", number)
+
+
+def is_of_this_launch(out: Path, device: torch.device) -> bool:
+    """Say whether the checkpoint in a folder was written by a process that the same ``torchrun`` started.
+
+    Args:
+        out: the folder.
+        device: what `cnnkit.distributed.start` returned; all processes get process 0's answer.
+    """
+    path = out / LAST
+    own = distributed.rank() == 0 and path.exists()
+    own = own and checkpoints.read(path).facts.get("launcher") == os.getppid()
+    return bool(distributed.largest(torch.tensor(int(own), device=device)))
 
 
 def _end_epoch(run: _Run) -> None:
@@ -342,6 +370,7 @@ def _save(run: _Run) -> None:
         "in_channels": len(run.normal.mean),
         "num_classes": len(run.dataset.classes),
         "examples": len(run.training),
+        "launcher": os.getppid(),
         "history": run.history,
     }
     going_on = {"step": run.step, "sums": sums, "seconds": run.seconds, "scaler": run.scaler.state_dict()}
@@ -376,7 +405,7 @@ def predict(trained: Trained, x: Shaped[Tensor, "n *example"]) -> Float[Tensor, 
     inputs = prepare(
         x.to(parameter.device), trained.normal, dtype=parameter.dtype, image_size=recipe.image_size
     )
-    with _autocast(recipe, parameter.device):
+    with process.tf32(recipe.precision == "tf32"), _autocast(recipe, parameter.device):
         logits = model(_in_memory_format(recipe, inputs))
     model.train(was_training)
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -402,14 +431,14 @@ def evaluate(
         ``loss``: the mean cross-entropy in nats, without label smoothing. ``accuracy``: from 0 to 1.
 
     Raises:
-        ValueError: there are no examples.
+        ValueError: there are no examples, or they have other channels or more classes than the training set.
     """
     indices = torch.arange(len(examples)) if indices is None else indices.cpu()
     if len(indices) == 0:
         raise ValueError("examples must not be empty, got none")
     parameter = next(trained.model.parameters())
     on = examples.x.device if isinstance(examples, Examples) else torch.device("cpu")
-    sums = _zeros(2, parameter.device)
+    sums, largest = _zeros(2, parameter.device), int(examples.y[indices.to(examples.y.device)].max())
     parts = batches(
         examples,
         distributed.shard(indices).to(on).split(batch_size),
@@ -419,6 +448,10 @@ def evaluate(
     )
     for x, y in parts:
         logits, y = predict(trained, x), y.to(parameter.device)
+        if largest >= logits.shape[1]:
+            raise ValueError(
+                f"examples must have labels below {logits.shape[1]}, the model's outputs; got {largest}"
+            )
         loss, right = functional.cross_entropy(logits, y, reduction="sum"), (logits.argmax(1) == y).sum()
         sums += torch.stack([loss, right]).to(sums.dtype)
     loss, right = distributed.total(sums).tolist()
@@ -481,6 +514,9 @@ def _prepare(
         recipe = dataclasses.replace(recipe, data=dataset.name)
     if isinstance(dataset, Dataset):
         dataset = dataset.to(device)
+    elif recipe.image_size is None:
+        known = models.MODELS.get(recipe.model)
+        recipe = dataclasses.replace(recipe, image_size=known.image_size if known else 224)
     _check_together(recipe, dataset, device)
     order = shuffled(len(dataset.train), seed_of(recipe.seed, "validation"))
     held_out, training = order[: recipe.validation].sort().values, order[recipe.validation :].sort().values
@@ -503,7 +539,12 @@ def _prepare(
     )  # fmt: skip
     if out:
         if resume and (out / LAST).exists():
-            _go_on(run, checkpoints.read(out / LAST))
+            try:
+                _go_on(run, checkpoints.read(out / LAST))
+            except (AttributeError, IndexError, KeyError, TypeError) as error:
+                raise checkpoints.CheckpointError(
+                    f"{out / LAST} lacks what it takes to go on ({type(error).__name__}: {error})"
+                ) from error
         elif distributed.rank() == 0:
             out.mkdir(parents=True, exist_ok=True)
             checkpoints.write_file(out / LOG, b"")  # better to fail now than after the first epoch
@@ -598,6 +639,13 @@ def _go_on(run: _Run, checkpoint: Checkpoint) -> None:
     if differs:
         raise ValueError(f"{path} was made by another recipe: {'; '.join(differs)}")
     checkpoints.load_weights(run.model, checkpoint.weights, path)
+    going_on = facts["going_on"]
+    if (
+        not checkpoint.optimizer
+        and going_on["step"] > 0
+        and (run.recipe.optimizer != "sgd" or run.recipe.momentum)
+    ):
+        raise KeyError("the optimiser's state")
     parameters = list(run.model.parameters())
     state = {
         index: {
@@ -612,7 +660,6 @@ def _go_on(run: _Run, checkpoint: Checkpoint) -> None:
     run.optimizer.load_state_dict(
         {"state": state, "param_groups": run.optimizer.state_dict()["param_groups"]}
     )
-    going_on = facts["going_on"]
     if run.scaler.is_enabled():
         run.scaler.load_state_dict(going_on["scaler"])
     run.step, run.seconds, run.history = going_on["step"], going_on["seconds"], facts["history"]
@@ -634,6 +681,13 @@ def _zeros(n: int, device: torch.device) -> Float[Tensor, " n"]:
 def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
     reduced = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(recipe.precision)
     return torch.autocast(device.type, reduced, enabled=reduced is not None)
+
+
+def _keep_statistics(model: nn.Module) -> None:
+    """Let batch norm use its running statistics for the next forward pass."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 def _exchange(forward: nn.Module, now: bool) -> contextlib.AbstractContextManager[Any]:

@@ -200,3 +200,18 @@ def test_batches_are_the_examples_of_each_chunk():
         assert torch.equal(x, both.x[indices])
         assert torch.equal(y, 10 * indices)
     assert list(batches(both, [], device=CPU)) == []
+
+
+@pytest.mark.bad_input
+def test_grey_images_do_not_pass_for_colour():
+    with pytest.raises(ValueError, match="x must have 3 channels, as the training set had; got 1"):
+        prepare(torch.zeros(2, 1, 4, 4), Normalization((0.0,) * 3, (1.0,) * 3))
+
+
+def test_gradients_pass_through_after_inference_mode():
+    normal = Normalization((0.123,), (0.456,))
+    with torch.inference_mode():
+        prepare(torch.zeros(2, 1, 4, 4), normal)
+    x = torch.zeros(2, 1, 4, 4, requires_grad=True)
+    (gradient,) = torch.autograd.grad(prepare(x, normal).sum(), x)
+    torch.testing.assert_close(gradient, torch.full_like(x, 1 / 0.456))

@@ -137,9 +137,24 @@ def test_every_field_of_the_recipe_is_an_option(said, monkeypatch):
     assert recipes[1][0] == Recipe("lenet")
     said("train", "lenet", "--max-norm", "None", "--no-flip")
     assert recipes[2][0] == Recipe("lenet")
+
+
+def test_a_restart_goes_on_with_its_own_run_only(said, monkeypatch, tmp_path):
+    asked = []
+
+    def fit(recipe, **how):
+        asked.append(how["resume"])
+        raise ValueError("enough")
+
+    monkeypatch.setattr(command_line, "fit", fit)
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")  # torchrun starts a process again
-    said("train", "lenet", "--out", "a")
-    assert (str(recipes[3][1]["out"]), recipes[3][1]["resume"]) == ("a", True)
+    out = ("--out", str(tmp_path))
+    said("train", "lenet", *out)  # nothing was saved yet
+    for launcher in (os.getppid(), os.getppid() + 1):
+        checkpoints.write(tmp_path / LAST, checkpoints.Checkpoint({}, {"launcher": launcher}))
+        said("train", "lenet", *out)
+    said("train", "lenet", *out, "--resume")
+    assert asked == [False, True, False, True]
 
 
 def test_summary(said):
@@ -264,7 +279,7 @@ def test_a_run_that_a_signal_ends_has_the_status_of_the_shell(said, monkeypatch,
     status, out, err = said(*TRAIN, "--epochs", "2", "--out", "a")
     assert (status, err) == (expected, [])
     assert out == [
-        f"cnnkit: stopped by {number.name} after step 10 of 20 (epoch 1 of 2 done); a/last.safetensors has all that "
+        f"cnnkit: stopped by {number.name} after step 10 of 20 (1 of 2 epochs done); a/last.safetensors has all that "
         "it takes to go on"
     ]
 

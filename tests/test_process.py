@@ -65,12 +65,15 @@ def test_the_callers_random_numbers_come_back_after_an_error():
 
 @pytest.mark.parametrize("on", [True, False])
 def test_tf32_is_set_and_put_back(on):
-    places = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
-    before = [place.fp32_precision for place in places]
+    def flags():
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+    before = flags()
     with contextlib.suppress(ZeroDivisionError), process.tf32(on):
-        assert [place.fp32_precision for place in places] == ["tf32" if on else "ieee"] * 2
+        assert flags() == (on, on)
+        assert torch.get_float32_matmul_precision() == ("high" if on else "highest")
         raise ZeroDivisionError
-    assert [place.fp32_precision for place in places] == before
+    assert flags() == before
 
 
 # ----------------------------------------------------------------------------- signals

@@ -82,6 +82,12 @@ def test_values_at_the_ends_of_the_ranges_are_allowed(change):
         ({"momentum": -0.1}, "momentum must be at least 0 and less than 1; got -0.1"),
         ({"label_smoothing": 1.0}, "label_smoothing must be at least 0 and less than 1; got 1.0"),
         ({"optimizer": "lion"}, "optimizer must be one of sgd, adam, adamw; got 'lion'"),
+        ({"flip": "no"}, "flip must be True or False; got 'no'"),
+        ({"compile": None}, "compile must be True or False; got None"),
+        ({"batch_size": True}, "batch_size must be a whole number; got True"),
+        ({"step_size": "a"}, "step_size must be a number; got 'a'"),
+        ({"weight_decay": None}, "weight_decay must be a number; got None"),
+        ({"data": 3}, "data must be a name; got 3"),
         ({"schedule": "step"}, "schedule must be one of constant, cosine, one-cycle; got 'step'"),
         (
             {"precision": "float8"},
@@ -110,6 +116,7 @@ def test_constant():
     assert [step_size(recipe, step, 7) for step in (0, 3, 6)] == [0.25] * 3
 
 
+@pytest.mark.equation("eq-step-size")
 def test_cosine_by_hand():
     recipe = Recipe("lenet", schedule="cosine", step_size=2.0)
     got = [step_size(recipe, step, 6) for step in (0, 2, 3, 4, 6)]
@@ -123,6 +130,7 @@ def test_one_cycle_by_hand():
     assert got == pytest.approx([4, 52, 100, 50, 0], abs=1e-12)
 
 
+@pytest.mark.equation("eq-step-size")
 @pytest.mark.parametrize("steps", [1, 2, 10, 77])
 def test_cosine_is_torchs(steps):
     recipe = Recipe("lenet", schedule="cosine", step_size=0.3)

@@ -389,7 +389,7 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_undisturbed_one(tmp_path, how, m
     parts, messages = interrupted(plan, make, dataset, tmp_path / "parts", calls)
     path = tmp_path / "parts" / LAST
     assert messages == [
-        f"stopped by SIGTERM after step {step} of 15 (epoch {epoch} of 3 done); {path} has all that it takes to go on"
+        f"stopped by SIGTERM after step {step} of 15 ({epoch} of 3 epochs done); {path} has all that it takes to go on"
         for step, epoch in ((2, 0), (5, 1), (6, 1), (14, 2))
     ]
     assert_same_weights(whole.model, parts.model)
@@ -416,7 +416,7 @@ def test_resumed_between_epochs_and_longer_than_planned(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(
-        Stopped, match=r"stopped by SIGINT after step 10 of 15 \(epoch 2 of 3 done\)"
+        Stopped, match=r"stopped by SIGINT after step 10 of 15 \(2 of 3 epochs done\)"
     ) as stopped:
         fit(constant, network(dropout=0.5), toy(), out=tmp_path / "a", watch=stop)
     assert stopped.value.signal_number == signal.SIGINT
@@ -447,7 +447,7 @@ def test_stopped_without_a_folder():
 def test_a_block_is_finished_before_the_run_stops(tmp_path):
     model = network()
     model.register_forward_pre_hook(signal_at(1))
-    with pytest.raises(Stopped, match=r"after step 3 of 15 \(epoch 0 of 3 done\)"):
+    with pytest.raises(Stopped, match=r"after step 3 of 15 \(0 of 3 epochs done\)"):
         fit(recipe(block=3), model, toy(), out=tmp_path)
     assert checkpoints.read(tmp_path / LAST).facts["going_on"]["step"] == 3
     assert not (tmp_path / BEST).exists()  # nothing was judged yet
@@ -779,6 +779,59 @@ def test_another_recipe_is_refused_and_the_fields_are_listed(tmp_path):
         "momentum was 0.9, is 0.5; max_norm was None, is 1.0"
     )
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"going_on": {}}, "KeyError: 'step'"),
+        ({"recipe": []}, "AttributeError"),
+        ({"examples": None, "going_on": {"step": "x"}}, "KeyError|TypeError|examples"),
+    ],
+)
+def test_odd_facts_are_refused_without_a_trace(tmp_path, change, words):
+    fit(recipe(epochs=1), network(), toy(), out=tmp_path)
+    good = checkpoints.read(tmp_path / LAST)
+    checkpoints.write(tmp_path / LAST, dataclasses.replace(good, facts=good.facts | change))
+    with pytest.raises(ValueError, match=words):
+        fit(recipe(), network(), toy(), out=tmp_path, resume=True)
+
+
+@pytest.mark.bad_input
+def test_a_checkpoint_without_the_optimisers_state_is_not_gone_on_from(tmp_path):
+    fit(recipe(epochs=1), network(), toy(), out=tmp_path)
+    good = checkpoints.read(tmp_path / LAST)
+    for optimizer in ({}, {99: good.optimizer[0]}):
+        checkpoints.write(tmp_path / LAST, dataclasses.replace(good, optimizer=optimizer))
+        with pytest.raises(CheckpointError, match="lacks what it takes to go on"):
+            fit(recipe(), network(), toy(), out=tmp_path, resume=True)
+
+
+@pytest.mark.bad_input
+def test_more_classes_than_outputs_are_refused():
+    trained, test = trained_by_hand()
+    with pytest.raises(ValueError, match="labels below 3, the model's outputs; got 7"):
+        evaluate(trained, Examples(test.x, torch.full_like(test.y, 7)))
+
+
+class Watched(nn.Module):
+    """A network that notes, for each forward pass of training, how many examples came and what was in which mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.head, self.seen = nn.BatchNorm2d(1), nn.Linear(36, 3), []
+
+    def forward(self, x):
+        if torch.is_grad_enabled():
+            self.seen.append((len(x), self.training, self.norm.training))
+        return self.head(self.norm(x).flatten(1))
+
+
+def test_an_empty_part_changes_batch_norm_only():
+    model = Watched()
+    fit(recipe(epochs=1, batch_size=36, accumulate=3), model, toy(n=38))  # a batch of 36 examples, one of 2
+    assert model.seen == [(12, True, True)] * 3 + [(1, True, True)] * 2 + [(0, True, False)]
 
 
 @pytest.mark.bad_input

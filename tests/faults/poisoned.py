@@ -1,11 +1,12 @@
 """A small model and data of which one example gives an infinite loss, on one process or under torchrun.
 
-    torchrun --nproc-per-node=2 poisoned.py FOLDER
+    PRECISION=float16 torchrun --nproc-per-node=2 poisoned.py FOLDER
 
 writes a file for each rank into the folder: how it ended.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -18,7 +19,15 @@ from cnnkit.data import Dataset, Examples
 from cnnkit.recipe import Recipe
 from cnnkit.train import Diverged, fit
 
-RECIPE = Recipe("none", epochs=1, batch_size=8, block=1000, step_size=0.01, schedule="constant")
+RECIPE = Recipe(
+    "none",
+    epochs=1,
+    batch_size=8,
+    block=1000,
+    step_size=0.01,
+    schedule="constant",
+    precision=os.environ.get("PRECISION", "float32"),  # type: ignore[arg-type]
+)
 EXAMPLES, BAD_STEP = 80, 4
 STEPS = EXAMPLES // RECIPE.batch_size
 

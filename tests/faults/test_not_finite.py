@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from cnnkit import checkpoints
 from tests.faults import poisoned
 from tests.faults.processes import (
@@ -48,8 +50,17 @@ def test_weights_and_buffers_are_those_before_the_bad_step():
     assert not poisoned.same(weights, before[poisoned.BAD_STEP - 1])
 
 
-def test_all_ranks_stop_where_one_sees_the_bad_example(tmp_path):
-    run([*TORCHRUN, str(ROOT / "tests" / "faults" / "poisoned.py"), str(tmp_path)])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_all_ranks_stop_where_one_sees_the_bad_example(tmp_path, precision):
+    run(
+        [
+            "env",
+            f"PRECISION={precision}",
+            *TORCHRUN,
+            str(ROOT / "tests" / "faults" / "poisoned.py"),
+            str(tmp_path),
+        ]
+    )
     ends = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
     assert [end["saw_it"] for end in ends].count(True) == 1
     for end in ends:
