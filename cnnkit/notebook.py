@@ -49,7 +49,7 @@ def show_source(*functions: Callable[..., Any]) -> Markdown:
     return Markdown("```python\n" + "\n\n\n".join(map(_source, functions)) + "\n```")
 
 
-def live_curves() -> Callable[[list[dict[str, float]]], None]:
+def live_curves() -> Callable[[list[dict[str, int | float]]], None]:
     """Curves that grow while a model trains: ``fit(recipe, watch=live_curves())``.
 
     Returns:
@@ -59,7 +59,7 @@ def live_curves() -> Callable[[list[dict[str, float]]], None]:
 
     place = display(display_id=True)
 
-    def draw(history: list[dict[str, float]]) -> None:
+    def draw(history: list[dict[str, int | float]]) -> None:
         figure = plots.training_curves(history)
         place.update(figure)
         plt.close(figure)

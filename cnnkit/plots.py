@@ -802,7 +802,7 @@ def curves(
     return ax
 
 
-def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
+def training_curves(history: Sequence[Mapping[str, int | float]]) -> Figure:
     """Loss and accuracy of a training run, epoch by epoch, side by side.
 
     Args:
