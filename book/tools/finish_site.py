@@ -210,6 +210,11 @@ def unblock(page: str) -> str:
     return head + end + body
 
 
+def nest_lists(page: str) -> str:
+    """Put the list of submodules, on Sphinx's list of all modules, into the item of their module."""
+    return re.sub(r"</li>\s*<ul>((?:(?!<ul>).)*?)</ul>", r"\n<ul>\1</ul></li>", page, flags=re.DOTALL)
+
+
 def read_stylesheet(path: Path, base: Path) -> str:
     """The rules of a style sheet with its imports in place and its addresses relative to the folder base."""
     rules = path.read_text(encoding="utf-8")
@@ -258,7 +263,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     (output / "_static" / "scripts" / ICON_SCRIPT).unlink(missing_ok=True)
     for path, page in pages.items():
         merged = merge_stylesheets(unblock(page), path.parent, output / "_static")
-        finished = reserve_room(size_pictures(merged, path.parent))
+        finished = reserve_room(size_pictures(nest_lists(merged), path.parent))
         if finished != page:
             path.write_text(finished, encoding="utf-8")
 
