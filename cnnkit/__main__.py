@@ -74,6 +74,7 @@ def summary(
     image_size: int | None = None,
     in_channels: int = 1,
     num_classes: int = 10,
+    width: float = 1.0,
 ) -> None:
     """List the layers of a network: cnnkit summary lenet.
 
@@ -82,8 +83,9 @@ def summary(
         image_size: height and width of the input; if not given, the paper's
         in_channels: 1 for grey images, 3 for colour
         num_classes: size of the last layer
+        width: what to multiply the numbers of filters with
     """
-    network = models.create(model, num_classes, in_channels)
+    network = models.create(model, num_classes, in_channels, image_size, width=width)
     size = image_size or models.MODELS[model].image_size
     _say(str(table(network, (in_channels, size, size))))
 

@@ -21,6 +21,8 @@ class Recipe:
 
     model: str
     """network, by its name, such as lenet"""
+    width: float = 1.0
+    """what to multiply the numbers of filters of the network with"""
     data: str = "mnist5k"
     """data set by its name (cnnkit data list), or a folder of images by its path (./flowers)"""
     epochs: int = 10
@@ -48,7 +50,7 @@ class Recipe:
     cutout: int = 0
     """augmentation, a square of this side hidden in each image"""
     image_size: int | None = None
-    """height and width that images are resized to; folders of images by default to what the network takes"""
+    """height and width that images are resized to; folders of images by default to what the paper takes"""
     validation: int = 0
     """training examples held out to choose the best checkpoint; with 0 the test set does, and flatters it"""
     precision: Literal["float32", "tf32", "bfloat16", "float16", "float64"] = "float32"
@@ -83,7 +85,7 @@ class Recipe:
             self._require(name, 1)
         for name in ("weight_decay", "pad_crop", "cutout", "validation", "workers", "seed"):
             self._require(name, 0)
-        for name in ("step_size", "max_norm"):
+        for name in ("width", "step_size", "max_norm"):
             self._require(name, 0, above=True)
         for name in ("momentum", "label_smoothing"):
             self._require(name, 0, below=1)

@@ -488,7 +488,7 @@ def load(
         raise ValueError(
             f"{path} is of a model of your own, {recipe.model!r}: give a new one of its kind as model"
         )
-    model = model or models.create(recipe.model, *sizes)
+    model = model or models.create(recipe.model, *sizes, recipe.image_size, width=recipe.width)
     _place(model, recipe, distributed.start(device))
     checkpoints.load_weights(model, checkpoint.weights, path)
     return Trained(model.eval(), recipe, normal, history)
@@ -512,12 +512,19 @@ def _prepare(
         dataset = open_data(recipe.data)
     else:
         recipe = dataclasses.replace(recipe, data=dataset.name)
+    known = models.MODELS.get(recipe.model)
     if isinstance(dataset, Dataset):
         dataset = dataset.to(device)
-    elif recipe.image_size is None:
-        known = models.MODELS.get(recipe.model)
-        recipe = dataclasses.replace(recipe, image_size=known.image_size if known else 224)
+    if recipe.image_size is None:
+        if not isinstance(dataset, Dataset):
+            recipe = dataclasses.replace(recipe, image_size=known.image_size if known else 224)
+        elif model is None and known and known.takes_image_size and dataset.train.x.dim() == 4:
+            recipe = dataclasses.replace(recipe, image_size=dataset.train.x.shape[-1])
     _check_together(recipe, dataset, device)
+    if model is None and known and known.per_pixel:
+        raise ValueError(
+            f"model={recipe.model!r} gives logits for every pixel, but {dataset.name} has one class an image"
+        )
     order = shuffled(len(dataset.train), seed_of(recipe.seed, "validation"))
     held_out, training = order[: recipe.validation].sort().values, order[recipe.validation :].sort().values
     normal = normalization(dataset.train)
@@ -525,7 +532,8 @@ def _prepare(
     if model is None:
         with process.own_random_numbers(device):
             process.seed(device, seed_of(recipe.seed, "model"))
-            model = models.create(recipe.model, len(dataset.classes), len(normal.mean))
+            sizes = len(dataset.classes), len(normal.mean), recipe.image_size
+            model = models.create(recipe.model, *sizes, width=recipe.width)
     model = checkpoints.unwrap(model)
     if recipe.sync_batch_norm:
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)

@@ -119,7 +119,7 @@ def test_every_field_of_the_recipe_is_an_option(said, monkeypatch):
 
     monkeypatch.setattr(command_line, "fit", fit)
     wanted = Recipe(
-        "lenet", data="few", epochs=3, batch_size=7, optimizer="adamw", step_size=0.5, schedule="cosine", momentum=0.1,
+        "lenet", width=2.0, data="few", epochs=3, batch_size=7, optimizer="adamw", step_size=0.5, schedule="cosine", momentum=0.1,
         weight_decay=0.2, max_norm=3.0, label_smoothing=0.3, pad_crop=1, flip=True, cutout=2, image_size=9,
         validation=4, precision="bfloat16", channels_last=True, compile=True, fused=True, accumulate=5,
         sync_batch_norm=True, workers=1, block=6, seed=8,

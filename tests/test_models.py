@@ -58,13 +58,25 @@ def test_it_can_learn_ten_digits():
     assert (model(x).argmax(dim=1) == y).all()
 
 
+NARROW = {name: {} if name == "lenet5_1998" else {"width": 1 / 16} for name in MODELS}
+
+
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(("num_classes", "in_channels"), [(10, 1), (3, 2)])
 def test_every_model_of_the_table(name, num_classes, in_channels):
-    model = create(name, num_classes, in_channels)
-    assert type(model) is type(MODELS[name].build())
-    size = MODELS[name].image_size
-    assert model.eval()(torch.zeros(2, in_channels, size, size)).shape == (2, num_classes)
+    entry = MODELS[name]
+    model = create(name, num_classes, in_channels, **NARROW[name])
+    size = 64 if entry.per_pixel else entry.image_size
+    logits = model.eval()(torch.zeros(2, in_channels, size, size))
+    assert logits.shape == ((2, num_classes, size, size) if entry.per_pixel else (2, num_classes))
+
+
+@pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if entry.takes_image_size])
+def test_networks_with_fully_connected_layers_are_built_for_one_size(name):
+    model = create(name, image_size=80, **NARROW[name]).eval()
+    assert model(torch.zeros(1, 1, 80, 80)).shape == (1, 10)
+    with pytest.raises(ValueError, match=r"x must have shape \(N, 1, 80, 80\), got \(1, 1, 96, 96\)"):
+        model(torch.zeros(1, 1, 96, 96))
 
 
 def test_create_passes_options_on():
