@@ -57,7 +57,8 @@ def check_choice(name: str, value: str | int, known: Collection[str | int]) -> N
 def he_initialisation(model: nn.Module, last: nn.Module) -> None:
     """Draw the weights before every ReLU from He's normal distribution, and set the biases to 0.
 
-    Convolutions get the variance 2 / (F F R), linear layers 2 / (units before). The last layer, which no ReLU
+    Their variance is 2 / (inputs of a node), which keeps the size of the maps from layer to layer, also where
+    the number of filters falls, as before an inception block's larger filters. The last layer, which no ReLU
     follows, keeps PyTorch's distribution, and so do batch norm layers.
 
     Args:
@@ -65,14 +66,11 @@ def he_initialisation(model: nn.Module, last: nn.Module) -> None:
         last: the layer to leave out.
 
     Source:
-        He et al. 2015, equations 10 and 14.
+        He et al. 2015, equation 10.
     """
     for layer in model.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)) and layer is not last:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            else:
-                nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
