@@ -124,10 +124,11 @@ experiments: $(INSTALLED) ## run the long experiments and store their results (E
 
 # Nothing else runs beside a benchmark, so threads may wait as PyTorch lets them: waking them costs a third of the speed.
 BENCH := env -u OMP_WAIT_POLICY $(BIN)/python -m
-bench: $(INSTALLED) $(SITE)/index.html ## measure convolution, training and the site, and store the figures
+bench: $(INSTALLED) $(SITE)/index.html ## measure convolution, training, inference and the site, and store the figures
 	@echo "==> Benchmarks"
 	@$(BENCH) benchmarks.convolution
 	@$(BENCH) benchmarks.training
+	@$(BENCH) benchmarks.inference
 	@$(BENCH) benchmarks.site
 
 lab: $(INSTALLED) ## open the notebooks in JupyterLab

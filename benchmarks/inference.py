@@ -72,14 +72,14 @@ def learning(model: nn.Module, x: Tensor) -> Callable[[], float]:
 
 
 def against_torchvision(
-    depth: int, how: Callable[[nn.Module, Tensor], Callable[[], float]], turns: int
+    depth: int, how: Callable[[nn.Module, Tensor], Callable[[], float]], repeats: int
 ) -> Any:
     """Both networks with the same weights on the same images, by turns."""
     ours = create(f"resnet{depth}", 1000, 3).to(_device())
     theirs: nn.Module = getattr(torchvision.models, f"resnet{depth}")().to(_device())
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(BATCH, 3, SIZE, SIZE, device=_device())
-    return take_turns({"cnnkit": how(ours, x), "torchvision": how(theirs, x)}, turns, against="cnnkit")
+    return take_turns({"cnnkit": how(ours, x), "torchvision": how(theirs, x)}, repeats, against="cnnkit")
 
 
 # ----------------------------------------------------------------------------- ways to answer
@@ -107,13 +107,13 @@ def ways(model: nn.Module) -> dict[str, tuple[nn.Module, torch.dtype, torch.memo
     }
 
 
-def speed(turns: int) -> dict[str, dict[str, Any]]:
+def speed(repeats: int) -> dict[str, dict[str, Any]]:
     """Seconds of a batch of ResNet-18, way by way. "tuned" is everything together, compiled and frozen."""
     measures = {}
     for name, (model, dtype, layout) in ways(create("resnet18", 1000, 3).to(_device()).eval()).items():
         x = torch.randn(BATCH, 3, SIZE, SIZE, device=_device(), dtype=dtype)
         measures[name] = answering(model, x.contiguous(memory_format=layout))
-    return take_turns(measures, turns, against="tuned")
+    return take_turns(measures, repeats, against="tuned")
 
 
 def answers() -> dict[str, Any]:
@@ -138,23 +138,23 @@ def answers() -> dict[str, Any]:
 def main() -> None:
     """Measure and store."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=9)
-    turns = parser.parse_args().turns
+    parser.add_argument("--repeats", type=int, default=15)
+    repeats = parser.parse_args().repeats
     result: dict[str, Any] = {
         "command": "python -m benchmarks.inference",
         "environment": environment() | {"torchvision": torchvision.__version__},
         "batch": BATCH,
         "image_size": SIZE,
-        "turns": turns,
+        "repeats": repeats,
         "targets": TARGETS,
     }
     for depth in DEPTHS:
         for what, how in (("answering", answering), ("learning", learning)):
             name = f"resnet{depth}_{what}_seconds"
-            result[name] = against_torchvision(depth, how, turns)
+            result[name] = against_torchvision(depth, how, repeats)
             show(name, result[name])
     with inductor.patch(freezing=True):  # weights become constants of the compiled program
-        result["ways_seconds"] = speed(turns)
+        result["ways_seconds"] = speed(repeats)
         show("ways to answer, seconds", result["ways_seconds"])
         result["answers"] = answers()
         show("answers", {"tuned as eager": result["answers"]})

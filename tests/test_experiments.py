@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import convolution, pairs, record, training
+from benchmarks import convolution, inference, pairs, record, training
 
 FOLDER = Path(record.__file__).parent / "experiments"
 EXPERIMENTS = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -84,6 +84,20 @@ def test_the_stored_times_of_training_are_complete_and_meet_their_targets():
     assert len(goal["test_accuracy"]) == 5
     assert goal["mean"] >= targets["accuracy"]
     assert max(goal["whole_seconds"]) <= targets["seconds_to_accuracy"]
+
+
+def test_the_stored_times_of_inference_are_complete_and_meet_their_targets():
+    stored = json.loads((record.RESULTS / "inference.json").read_text())
+    targets = stored["targets"]
+    assert targets == inference.TARGETS
+    assert stored["repeats"] >= 5
+    for depth in inference.DEPTHS:
+        for what in ("answering", "learning"):
+            ratio = stored[f"resnet{depth}_{what}_seconds"]["torchvision"]["ratio"]
+            assert ratio >= targets["our_speed_over_torchvision"], (depth, what)
+    assert stored["ways_seconds"]["eager float32"]["ratio"] >= targets["tuned_speed_over_eager"]
+    assert stored["answers"]["images"] == 1000
+    assert stored["answers"]["same"] >= targets["same_answers"]
 
 
 def test_turns_give_medians_and_ratios_within_a_turn():
