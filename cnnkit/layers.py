@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -42,6 +42,32 @@ class Conv2d(nn.Conv2d):
         """Slide the filters over each image."""
         x, padding = _pad_first(self, input)
         return functional.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """`torch.nn.ConvTranspose2d`, computed by `cnnkit.functional.conv.conv_transpose2d`."""
+
+    def forward(
+        self,
+        input: Float[Tensor, "*batch channels height width"],
+        output_size: Sequence[int] | None = None,
+    ) -> Float[Tensor, "*batch filters height_out width_out"]:
+        """Let each pixel write the filters into its window, in images of the ``output_size`` if given."""
+        layer: Any = self  # its sizes are tuples, which torch's annotations call lists or strings
+        wanted = None if output_size is None else list(output_size)
+        output_padding = layer._output_padding(
+            input, wanted, layer.stride, layer.padding, layer.kernel_size, 2, layer.dilation
+        )
+        return functional.conv_transpose2d(
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            layer.padding,
+            output_padding,
+            self.groups,
+            self.dilation,
+        )
 
 
 class MaxPool2d(nn.MaxPool2d):
@@ -201,6 +227,7 @@ def _pad_first(conv: nn.Conv1d | nn.Conv2d, x: Tensor) -> tuple[Tensor, Any]:
 REPLACED: dict[type[nn.Module], type[nn.Module]] = {
     nn.Conv1d: Conv1d,
     nn.Conv2d: Conv2d,
+    nn.ConvTranspose2d: ConvTranspose2d,
     nn.MaxPool2d: MaxPool2d,
     nn.AvgPool2d: AvgPool2d,
     nn.AdaptiveAvgPool2d: AdaptiveAvgPool2d,
@@ -223,6 +250,7 @@ KEPT: tuple[type[nn.Module], ...] = (
     nn.Hardtanh,
     nn.Identity,
     nn.LeakyReLU,
+    nn.LocalResponseNorm,
     nn.LogSigmoid,
     nn.LogSoftmax,
     nn.Mish,

@@ -445,8 +445,6 @@ def _windows(module: Any, axes: int) -> list[Window] | None:
     """What a convolution or a pooling does to each axis; None for another layer."""
     if not all(hasattr(module, name) for name in ("kernel_size", "stride", "padding")):
         return None
-    if getattr(module, "transposed", False):
-        return None
     F, d = _axes(module.kernel_size, axes), _axes(getattr(module, "dilation", 1), axes)
     S = F if module.stride is None else _axes(module.stride, axes)
     P = _axes(module.padding, axes)
@@ -454,7 +452,20 @@ def _windows(module: Any, axes: int) -> list[Window] | None:
         P = tuple(same_padding(*sizes)[0] for sizes in zip(F, d, strict=True))
     elif module.padding == "valid":
         P = (0,) * axes
+    if getattr(module, "transposed", False):
+        return _transposed_windows(F, S, P, d)
     return [Window(*sizes) for sizes in zip(F, S, P, d, strict=True)]
+
+
+def _transposed_windows(F: Sequence[int], S: Any, P: Any, d: Any) -> list[Window] | None:
+    """Without a stride a transposed convolution is a convolution with more padding: (F - 1) d - P.
+
+    None where it is not: with a stride, nodes see unequally many inputs.
+    """
+    more = [(f - 1) * step - p for f, step, p in zip(F, d, P, strict=True)]
+    if any(s != 1 for s in S) or min(more) < 0:
+        return None
+    return [Window(*sizes) for sizes in zip(F, S, more, d, strict=True)]
 
 
 # ---------------------------------------------------------------------- receptive fields
@@ -640,10 +651,8 @@ def _convolution(seen: _Seen, x: Tensor, y: Tensor, a: dict[str, Any]) -> _Seen 
     F = a["weight"].shape[2:]
     S, P, d = (_axes(a[name], len(F)) for name in ("stride", "padding", "dilation"))
     if a["transposed"]:
-        # without a stride it is a convolution with more padding; with one, nodes see unequally many inputs
-        P = tuple((f - 1) * step - p for f, step, p in zip(F, d, P, strict=True))
-        if any(s != 1 for s in S) or min(P) < 0:
-            return None
+        windows = _transposed_windows(F, S, P, d)
+        return None if windows is None else _slide(seen, y, windows)
     return _slide(seen, y, [Window(*sizes) for sizes in zip(F, S, P, d, strict=True)])
 
 

@@ -72,11 +72,35 @@ def small_resnet():
     )
 
 
+class ThereAndBack(nn.Module):
+    """A stride down, and up again to the size of the input, of which the stride has dropped a row."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(1, 4, 3, stride=2), nn.ConvTranspose2d(4, 4, 3, stride=2)
+
+    def forward(self, x):
+        return torch.relu(self.up(torch.relu(self.down(x)), output_size=x.shape[-2:]))
+
+
+def encoder_and_decoder():
+    return nn.Sequential(
+        ThereAndBack(),
+        nn.ConvTranspose2d(4, 2, 5, padding=2, groups=2, bias=False),
+        nn.BatchNorm2d(2),
+        nn.ReLU(),
+        nn.AvgPool2d(4),
+        nn.Flatten(),
+        nn.Linear(98, 10),
+    )
+
+
 MODELS = {
     "LeNet": LeNet,
     "the notes' LeNet": lambda: LeNet(activation="sigmoid", pool="average"),
     "residual": small_resnet,
     "residual with batch norm and dropout": normalised_resnet,
+    "encoder and decoder": encoder_and_decoder,
 }
 
 
@@ -239,6 +263,7 @@ def test_layers_without_parameters_are_kept():
         nn.Conv2d(1, 4, 3), nn.Hardswish(), nn.Hardsigmoid(), nn.Hardtanh(), nn.ReLU6(), nn.Mish(), nn.SELU(), nn.CELU(),
         nn.LogSigmoid(), nn.Softsign(), nn.Softplus(), nn.Softmax2d(), nn.Threshold(0, 0), nn.PixelShuffle(2), nn.Upsample(5),
         nn.ConstantPad2d(1, 2), nn.ReflectionPad2d(1), nn.ZeroPad1d(1), nn.ZeroPad2d(1),
+        nn.LocalResponseNorm(3),
     )  # fmt: skip
     x = torch.ones(2, 1, 6, 6)
     torch.testing.assert_close(from_scratch(model)(x), model(x))
@@ -281,7 +306,8 @@ def test_compiles_as_a_whole():
     torch._dynamo.reset()
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 2, 1), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(2, 3)
+        nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 2, 1), nn.ConvTranspose2d(2, 2, 2, stride=2),
+        nn.AvgPool2d(4), nn.Flatten(), nn.Linear(2, 3),
     ).double()  # fmt: skip
     x, t = random(2, 1, 6, 6), torch.tensor([0, 2])
     results = []
@@ -333,7 +359,7 @@ class OwnLeaf(nn.Module):
         (lambda: nn.BatchNorm3d(2), r"no own code for BatchNorm3d: 1\.inner\.1\. It replaces"),
         (lambda: nn.AlphaDropout(), r"AlphaDropout: 1\.inner\.1"),
         (lambda: nn.MaxPool1d(2), r"MaxPool1d: 1\.inner\.1"),
-        (lambda: nn.ConvTranspose2d(2, 2, 3), r"ConvTranspose2d: 1\.inner\.1"),
+        (lambda: nn.ConvTranspose1d(2, 2, 3), r"ConvTranspose1d: 1\.inner\.1"),
         (lambda: OwnConv(2, 2, 3), r"OwnConv: 1\.inner\.1"),
         (lambda: OwnNorm(2), r"OwnNorm: 1\.inner\.1"),
         (OwnLeaf, r"OwnLeaf: 1\.inner\.1"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cnnkit.functional import conv as module
-from cnnkit.functional import conv1d, conv2d
+from cnnkit.functional import conv1d, conv2d, conv_transpose2d
 from cnnkit.reference import conv as reference
 from tests import operators
 from tests.operators import (
@@ -21,33 +21,48 @@ from tests.operators import (
     value_and_gradients,
 )
 
+OPERATORS = {
+    "conv2d": (conv2d, nn.functional.conv2d),
+    "conv_transpose2d": (conv_transpose2d, nn.functional.conv_transpose2d),
+}
+each_operator = pytest.mark.parametrize("name", OPERATORS)
 # Padded, with gaps between the taps and between the windows, in groups, rectangular: alone or together.
 SETTINGS = [
-    {},
-    {"stride": 2, "padding": 1},
-    {"stride": (1, 3), "padding": (2, 0), "dilation": (1, 2)},
-    {"groups": 2, "padding": 1, "dilation": 2},
-    {"padding": "same", "groups": 4},
-    {"padding": "valid", "stride": 3},
+    ("conv2d", {}),
+    ("conv2d", {"stride": 2, "padding": 1}),
+    ("conv2d", {"stride": (1, 3), "padding": (2, 0), "dilation": (1, 2)}),
+    ("conv2d", {"groups": 2, "padding": 1, "dilation": 2}),
+    ("conv2d", {"padding": "same", "groups": 4}),
+    ("conv2d", {"padding": "valid", "stride": 3}),
+    ("conv_transpose2d", {}),
+    ("conv_transpose2d", {"stride": 2, "padding": 1, "output_padding": 1}),
+    (
+        "conv_transpose2d",
+        {"stride": (1, 3), "padding": (2, 0), "output_padding": (0, 2), "dilation": (1, 2)},
+    ),
+    ("conv_transpose2d", {"groups": 2, "padding": 1, "dilation": 2, "output_padding": (1, 0)}),
+    ("conv_transpose2d", {"groups": 4, "stride": 3}),
 ]
-settings_of = pytest.mark.parametrize("how", SETTINGS, ids=str)
-FILTERS = (4, 4, 2, 3)  # R, C, Fa, Fb, before groups take their part of C
+settings_of = pytest.mark.parametrize(("name", "how"), SETTINGS, ids=str)
+FILTERS = (4, 4, 2, 3)  # R, C, Fa, Fb, before groups take their part of C, or transposed, of R
 
 
-def tensors(how, *, batch=2, size=(7, 8), filters=FILTERS, seed=0):
+def tensors(how, *, name="conv2d", batch=2, size=(7, 8), filters=FILTERS, seed=0):
     """Input, weight and bias for these arguments."""
     R, C, *kernel_size = filters
     groups = how.get("groups", 1)
+    channels = (R, C // groups) if name == "conv2d" else (C, R // groups)
     return [
         random(batch, C, *size, seed=seed),
-        random(R, C // groups, *kernel_size, seed=seed + 1) / C,
+        random(*channels, *kernel_size, seed=seed + 1) / C,
         random(R, seed=seed + 2),
     ]
 
 
-def pair_of(how):
+def pair_of(how, name="conv2d"):
     """Ours and torch's with these arguments."""
-    return (lambda *t: conv2d(*t, **how)), (lambda *t: nn.functional.conv2d(*t, **how))
+    ours, torchs = OPERATORS[name]
+    return (lambda *t: ours(*t, **how)), (lambda *t: torchs(*t, **how))
 
 
 @pytest.mark.equation("eq-conv2d-valid", "eq-conv-dx", "eq-conv-dw", "eq-conv-db")
@@ -133,6 +148,49 @@ def test_one_row_as_torch_with_gradients(
     )
 
 
+def test_transposed_by_hand():
+    x = torch.tensor([[[[1.0, 2.0]]]], requires_grad=True)
+    w = torch.tensor([[[[5.0, -1.0], [0.0, 3.0]]]], requires_grad=True)
+    b = torch.tensor([0.5], requires_grad=True)
+    y = conv_transpose2d(x, w, b)
+    # both pixels write their multiple of the filter; in the middle column they add up
+    assert y.tolist() == [[[[5.5, -1 + 10 + 0.5, -1.5], [0.5, 3.5, 6.5]]]]
+    y.backward(torch.tensor([[[[10.0, 1.0, 3.0], [0.0, 2.0, 0.0]]]]))
+    # each product of a weight and a pixel sends its output's delta, times the other factor, to both
+    assert x.grad.tolist() == [[[[50 - 1 + 6, 5 - 3]]]]
+    assert w.grad.tolist() == [[[[10 + 2, 1 + 6], [4, 2]]]]
+    assert b.grad.tolist() == [16]
+
+
+@settings(max_examples=200)
+@given(
+    batch=st.one_of(st.none(), st.integers(0, 3)),
+    size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    groups=st.integers(1, 3),
+    kernel_size=one_or_two(st.integers(1, 4)),
+    stride=one_or_two(st.integers(1, 5)),
+    padding=one_or_two(st.integers(0, 3)),
+    output_padding=one_or_two(st.integers(0, 4)),
+    dilation=one_or_two(st.integers(1, 3)),
+    bias=st.booleans(),
+    seed=operators.seeds,
+)
+def test_transposed_as_torch_with_gradients(
+    batch, size, channels, groups, kernel_size, stride, padding, output_padding, dilation, bias, seed
+):
+    how = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+    for n, F, S, P, more, d in zip(size, *map(pair, [kernel_size, *how.values()]), strict=True):
+        assume(more < max(S, d))
+        assume((n - 1) * S + (F - 1) * d + 1 + more > 2 * P)
+    C, R = (groups * c for c in channels)
+    x = random(*([] if batch is None else [batch]), C, *size, seed=seed)
+    w = random(C, R // groups, *pair(kernel_size), seed=seed + 1)
+    given_tensors = [x, w, random(R, seed=seed + 2)] if bias else [x, w]
+    assert_as_torch(*pair_of(how | {"groups": groups}, "conv_transpose2d"), given_tensors, seed)
+
+
+@each_operator
 @settings(max_examples=30, deadline=None)
 @given(
     stride=st.integers(1, 3),
@@ -141,18 +199,18 @@ def test_one_row_as_torch_with_gradients(
     groups=st.integers(1, 2),
     seed=operators.seeds,
 )
-def test_as_the_loops(stride, padding, dilation, groups, seed):
+def test_as_the_loops(name, stride, padding, dilation, groups, seed):
+    ours, _ = OPERATORS[name]
+    forward, loops = getattr(reference, name), getattr(reference, f"{name}_backward")
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    x, w, b = tensors(how, size=(4, 5), filters=(2, 2, 2, 3), seed=seed)
-    y = conv2d(x, w, b, **how)
+    x, w, b = tensors(how, name=name, size=(4, 5), filters=(2, 2, 2, 3), seed=seed)
+    y = ours(x, w, b, **how)
     delta = random(*y.shape, seed=seed)
     leaves = [t.requires_grad_() for t in (x, w, b)]
-    dx, dw, db = torch.autograd.grad(conv2d(*leaves, **how), leaves, delta)
+    dx, dw, db = torch.autograd.grad(ours(*leaves, **how), leaves, delta)
     with torch.no_grad():
-        torch.testing.assert_close(y[0].detach(), reference.conv2d(x[0], w, b, **how))
-        backward = [
-            reference.conv2d_backward(d, example, w, **how) for d, example in zip(delta, x, strict=True)
-        ]
+        torch.testing.assert_close(y[0].detach(), forward(x[0], w, b, **how))
+        backward = [loops(d, example, w, **how) for d, example in zip(delta, x, strict=True)]
     by_loops = [list(parts) for parts in zip(*backward, strict=True)]
     torch.testing.assert_close(dx, torch.stack(by_loops[0]))
     torch.testing.assert_close(dw, sum(by_loops[1]))
@@ -177,22 +235,42 @@ def test_edges(size, kernel_size, how, batch):
     assert_as_torch(ours, torchs, tensors(how, batch=batch, size=size, filters=(4, 4, *kernel_size)))
 
 
+@pytest.mark.parametrize(
+    ("size", "kernel_size", "how"),
+    [
+        pytest.param((1, 1), (1, 1), {}, id="1x1 input"),
+        pytest.param((1, 1), (3, 3), {"padding": 1}, id="a single pixel is left"),
+        pytest.param((3, 4), (2, 2), {"stride": 5, "output_padding": 4}, id="gaps between the windows"),
+        pytest.param((2, 3), (1, 1), {"stride": 3, "padding": 1}, id="windows in what is cut off"),
+        pytest.param((3, 3), (2, 3), {"dilation": 4, "output_padding": 3}, id="more than a stride is added"),
+    ],
+)
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_transposed_edges(size, kernel_size, how, batch):
+    filters = (4, 4, *kernel_size)
+    given_tensors = tensors(how, name="conv_transpose2d", batch=batch, size=size, filters=filters)
+    assert_as_torch(*pair_of(how, "conv_transpose2d"), given_tensors)
+
+
+@each_operator
 @pytest.mark.parametrize("how", [{}, {"stride": 2, "padding": 1}, {"groups": 2}], ids=str)
-def test_many_blocks_are_one_result(how, monkeypatch):
+def test_many_blocks_are_one_result(how, name, monkeypatch):
     # images are cut into blocks whose windows fit the cache: with a small limit, into single rows of places
-    given_tensors = tensors(how, batch=3, size=(6, 7))
-    whole = value_and_gradients(pair_of(how)[0], given_tensors)
+    given_tensors, (ours, _) = tensors(how, name=name, batch=3, size=(6, 7)), pair_of(how, name)
+    whole = value_and_gradients(ours, given_tensors)
     monkeypatch.setattr(module, "_slices", lambda length, step: [slice(i, i + 1) for i in range(length)])
-    for a, b in zip(whole, value_and_gradients(pair_of(how)[0], given_tensors), strict=True):
+    for a, b in zip(whole, value_and_gradients(ours, given_tensors), strict=True):
         torch.testing.assert_close(a, b)
 
 
 # ---------------------------------------------------------------------- gradients
 @settings_of
-def test_gradients_of_first_and_second_order(how):
-    leaves = [t.requires_grad_() for t in tensors(how, size=(4, 5))]
-    assert torch.autograd.gradcheck(lambda *t: conv2d(*t, **how), leaves)
-    assert torch.autograd.gradgradcheck(lambda *t: conv2d(*t, **how), leaves)
+def test_gradients_of_first_and_second_order(name, how):
+    size = {"conv2d": (4, 5), "conv_transpose2d": (4, 3)}[name]
+    leaves = [t.requires_grad_() for t in tensors(how, name=name, size=size)]
+    ours, _ = pair_of(how, name)
+    assert torch.autograd.gradcheck(ours, leaves)
+    assert torch.autograd.gradgradcheck(ours, leaves)
 
 
 def test_gradients_of_one_row():
@@ -201,27 +279,26 @@ def test_gradients_of_one_row():
     assert torch.autograd.gradgradcheck(lambda *t: conv1d(*t, stride=2, padding=1, groups=2), leaves)
 
 
+@each_operator
 @pytest.mark.parametrize("wanted", [[0], [1], [2], [0, 2], [1, 2]], ids=str)
-def test_only_what_is_asked_for(wanted):
-    given_tensors = tensors({})
+def test_only_what_is_asked_for(wanted, name):
+    given_tensors = tensors({}, name=name)
     for k in wanted:
         given_tensors[k].requires_grad_()
     leaves = [given_tensors[k] for k in wanted]
-    ours, torchs = (torch.autograd.grad(f(*given_tensors).pow(2).sum(), leaves) for f in pair_of({}))
+    ours, torchs = (torch.autograd.grad(f(*given_tensors).pow(2).sum(), leaves) for f in pair_of({}, name))
     for a, b in zip(ours, torchs, strict=True):
         torch.testing.assert_close(a, b)
 
 
 @settings_of
-def test_functional_gradient(how):
-    x, w, b = tensors(how)
+def test_functional_gradient(name, how):
+    x, w, b = tensors(how, name=name)
 
     def loss(conv):
-        return lambda x, w, b: conv(x, w, b, **how).sin().sum()
+        return lambda x, w, b: conv(x, w, b).sin().sum()
 
-    ours, torchs = (
-        torch.func.grad(loss(conv), argnums=(0, 1, 2))(x, w, b) for conv in (conv2d, nn.functional.conv2d)
-    )
+    ours, torchs = (torch.func.grad(loss(conv), argnums=(0, 1, 2))(x, w, b) for conv in pair_of(how, name))
     for a, b in zip(ours, torchs, strict=True):
         torch.testing.assert_close(a, b)
 
@@ -229,14 +306,16 @@ def test_functional_gradient(how):
 # ---------------------------------------------------------------------- dtypes, layouts, devices, compilers
 @grid
 @settings_of
-def test_on_every_dtype_layout_and_device(dtype, layout, device, how):
-    assert_on_grid(*pair_of(how), tensors(how), dtype, layout, device)
+def test_on_every_dtype_layout_and_device(dtype, layout, device, name, how):
+    assert_on_grid(*pair_of(how, name), tensors(how, name=name), dtype, layout, device)
 
 
+@each_operator
 @pytest.mark.parametrize("dtype", operators.LOW_PRECISION, ids=str)
-def test_low_precision_of_a_real_layer(dtype):
+def test_low_precision_of_a_real_layer(dtype, name):
     how = {"padding": 1}
-    assert_low_precision(*pair_of(how), tensors(how, size=(16, 16), filters=(32, 32, 3, 3)), dtype)
+    given_tensors = tensors(how, name=name, size=(16, 16), filters=(32, 32, 3, 3))
+    assert_low_precision(*pair_of(how, name), given_tensors, dtype)
 
 
 def test_many_blocks_and_taps_add_up_in_float32(monkeypatch):
@@ -251,23 +330,28 @@ def test_many_blocks_and_taps_add_up_in_float32(monkeypatch):
     x, w = ones(1, 1, 39, 39), ones(1, 1, 20, 20)
     conv2d(x, w).sum().backward()
     assert x.grad[0, 0, 19, 19].item() == 400  # one from each tap, in the middle that all of them see
+    y = conv_transpose2d(ones(1, 1, 20, 20), ones(1, 1, 20, 20))
+    assert y[0, 0, 19, 19].item() == 400
 
 
+@each_operator
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-def test_autocast_chooses_the_dtype_as_torch_does(dtype):
-    x, w, b = (t.float().requires_grad_() for t in tensors({}))
-    exact = conv2d(x.double(), w.double(), b.double())
+def test_autocast_chooses_the_dtype_as_torch_does(dtype, name):
+    ours, torchs = OPERATORS[name]
+    x, w, b = (t.float().requires_grad_() for t in tensors({}, name=name))
+    exact = ours(x.double(), w.double(), b.double())
     with torch.autocast("cpu", dtype):
-        y, expected = conv2d(x, w, b), nn.functional.conv2d(x, w, b)
+        y, expected = ours(x, w, b), torchs(x, w, b)
     assert y.dtype == expected.dtype == dtype
     operators.assert_as_accurate_as_torch(y.detach(), expected.detach(), exact.detach())
     for gradient in torch.autograd.grad(y.float().sum(), [x, w, b]):
         assert gradient.dtype == torch.float32
 
 
-def test_a_backward_pass_inside_autocast_keeps_its_precision():
-    leaves = [t.float().requires_grad_() for t in tensors({})]
-    y = conv2d(*leaves)
+@each_operator
+def test_a_backward_pass_inside_autocast_keeps_its_precision(name):
+    leaves = [t.float().requires_grad_() for t in tensors({}, name=name)]
+    y = OPERATORS[name][0](*leaves)
     expected = torch.autograd.grad(y.sum(), leaves, retain_graph=True)
     with torch.autocast("cpu", torch.bfloat16):
         found = torch.autograd.grad(y.sum(), leaves)
@@ -275,52 +359,56 @@ def test_a_backward_pass_inside_autocast_keeps_its_precision():
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0)], ids=str)
-def test_vectorised_over_examples_or_networks(axes):
-    x, w = random(3, 2, 4, 5, 5), random(3, 4, 4, 2, 2, seed=1)
-    given_tensors = [t if axis == 0 else t[0] for t, axis in zip((x, w), axes, strict=True)]
+@each_operator
+@pytest.mark.parametrize("axes", [(0, None, None), (None, 0, None), (0, 0, 0)], ids=str)
+def test_vectorised_over_examples_or_networks(axes, name):
+    x, w, b = random(3, 2, 4, 5, 5), random(3, 4, 4, 2, 2, seed=1), random(3, 4, seed=2)
+    given_tensors = [t if axis == 0 else t[0] for t, axis in zip((x, w, b), axes, strict=True)]
 
     def gradients(conv):
-        def gradient(x, w):
-            return torch.func.grad(lambda x, w: conv(x, w, stride=2, padding=1).sin().sum(), (0, 1))(x, w)
+        def gradient(*tensors):
+            return torch.func.grad(lambda *t: conv(*t, stride=2, padding=1).sin().sum(), (0, 1, 2))(*tensors)
 
         return torch.func.vmap(gradient, axes)(*given_tensors)
 
-    for a, b in zip(gradients(conv2d), gradients(nn.functional.conv2d), strict=True):
-        torch.testing.assert_close(a, b)
+    for found, expected in zip(*map(gradients, OPERATORS[name]), strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.compile
 @settings_of
-def test_compiles_to_one_graph(how):
+def test_compiles_to_one_graph(name, how):
     torch._dynamo.reset()
-    given_tensors = [t.float() for t in tensors(how)]
-    compiled = torch.compile(lambda *t: conv2d(*t, **how), fullgraph=True, backend="aot_eager")
-    eager = value_and_gradients(pair_of(how)[0], given_tensors)
+    given_tensors, (ours, _) = [t.float() for t in tensors(how, name=name)], pair_of(how, name)
+    compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
+    eager = value_and_gradients(ours, given_tensors)
     for a, b in zip(value_and_gradients(compiled, given_tensors), eager, strict=True):
         torch.testing.assert_close(a, b)
 
 
 @pytest.mark.compile
-def test_compiles_to_machine_code():
+@each_operator
+def test_compiles_to_machine_code(name):
     torch._dynamo.reset()
     how = {"stride": 2, "padding": 1}
-    given_tensors = [t.float() for t in tensors(how)]
-    compiled = torch.compile(lambda *t: conv2d(*t, **how), fullgraph=True)
-    eager = value_and_gradients(pair_of(how)[0], given_tensors)
+    given_tensors, (ours, _) = [t.float() for t in tensors(how, name=name)], pair_of(how, name)
+    compiled = torch.compile(ours, fullgraph=True)
+    eager = value_and_gradients(ours, given_tensors)
     for a, b in zip(value_and_gradients(compiled, given_tensors), eager, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
 @settings_of
-def test_no_convolution_of_torch_is_called(how):
+def test_no_convolution_of_torch_is_called(name, how):
+    ours, torchs = pair_of(how, name)
+
     def both_orders():
-        leaves = [t.requires_grad_() for t in tensors(how)]
-        gradients = torch.autograd.grad(conv2d(*leaves, **how).pow(2).sum(), leaves, create_graph=True)
+        leaves = [t.requires_grad_() for t in tensors(how, name=name)]
+        gradients = torch.autograd.grad(ours(*leaves).pow(2).sum(), leaves, create_graph=True)
         torch.autograd.grad(sum(g.pow(2).sum() for g in gradients), leaves)
 
     assert operators.torchs_own(both_orders) == set()
-    with_torch = operators.torchs_own(lambda: nn.functional.conv2d(*tensors(how), **how))
+    with_torch = operators.torchs_own(lambda: torchs(*tensors(how, name=name)))
     assert with_torch  # the listener hears a convolution when there is one
 
 
@@ -379,3 +467,42 @@ def test_one_row_has_its_own_messages():
         ValueError, match=r"weight of shape \(2, 3, 2\) takes in_channels=3, but input of shape"
     ):
         conv1d(torch.zeros(2, 8), torch.zeros(2, 3, 2))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((X[0, 0], W), ValueError, r"input must have shape \(N, in_channels, height, width\).*got \(7, 7\)"),
+        (
+            (X, W[0]),
+            ValueError,
+            r"weight must have shape \(in_channels, out_channels / groups, Fa, Fb\), got",
+        ),
+        (
+            (X, W),
+            ValueError,
+            r"weight of shape \(6, 4, 3, 3\) takes in_channels=6, but input of shape \(2, 4,",
+        ),
+        ((X, W[:4, :0]), ValueError, "out_channels must be at least 1, got 0"),
+        ((X, W[:4], None, 1, 0, 0, 3), ValueError, "groups=3 must divide in_channels=4 of weight"),
+        ((X, W[:4], torch.zeros(4), 1, 0, 0, 2), ValueError, r"bias must have .* = \(8,\).*got \(4,\)"),
+        (
+            (X, W[:4], None, (1, 2, 3)),
+            ValueError,
+            r"stride must be one integer or 2 of them, got \(1, 2, 3\)",
+        ),
+        ((X, W[:4], None, 1, 5), ValueError, "padding=5 cuts 10 nodes off the 9 that .* nothing is left"),
+        ((X, W[:4], None, 2, 0, (1, 2)), ValueError, "output_padding must be below stride=2 or dilation=1"),
+        ((X, W[:4], None, 2, 0, -1), ValueError, "output_padding must be at least 0, got -1"),
+        ((X[:, :, :0], W[:4]), ValueError, "n must be at least 1, got 0"),
+        ((X, W[:4].to("meta")), ValueError, "weight must be on input's device cpu, got meta"),
+        ((X, W[:4], None, 1, "same"), TypeError, "padding must be an integer, got 'same'"),
+        ((X, W[:4], None, 1, 0, 0, 2.0), TypeError, "groups must be an integer, got 2.0"),
+        ((X.long(), W[:4].long()), TypeError, "input must be a floating-point tensor, got torch.int64"),
+        ((X, W[:4].double()), TypeError, "weight must have input's dtype torch.float32, got torch.float64"),
+    ],
+)
+def test_transposed_has_its_own_messages(arguments, error, message):
+    with pytest.raises(error, match=message):
+        conv_transpose2d(*arguments)

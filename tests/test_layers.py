@@ -3,6 +3,7 @@
 import copy
 import inspect
 import io
+from functools import partial
 
 import pytest
 import torch
@@ -27,6 +28,13 @@ DROP_IN = [
     ("Conv2d", ((2, 3, (3, 2)), {"padding": (2, 1), "stride": 2, "padding_mode": "reflect"}), (2, 6, 7)),
     ("Conv2d", ((2, 3, (2, 3)), {"padding": "same", "padding_mode": "replicate"}), (2, 6, 7)),
     ("Conv2d", ((2, 3, 3), {"padding": "valid", "padding_mode": "circular"}), (2, 6, 7)),
+    ("ConvTranspose2d", ((2, 3, 3), {}), (2, 6, 7)),
+    ("ConvTranspose2d", ((2, 3, 2), {"stride": 2, "bias": False}), (2, 6, 7)),
+    (
+        "ConvTranspose2d",
+        ((2, 4, (3, 2)), {"stride": (2, 1), "padding": (1, 0), "output_padding": (0, 1), "dilation": (1, 2), "groups": 2}),
+        (2, 6, 7),
+    ),
     ("MaxPool2d", ((2,), {}), (2, 6, 7)),
     ("MaxPool2d", (((3, 2),), {"stride": (2, 1), "padding": 1, "dilation": (1, 2), "ceil_mode": True}), (2, 6, 7)),
     ("AvgPool2d", ((2,), {}), (2, 6, 7)),
@@ -73,6 +81,21 @@ def test_drop_in(name, arguments, shape):
             layer(x).pow(2).sum().backward()
         for a, b in zip(ours.parameters(), torchs.parameters(), strict=True):
             torch.testing.assert_close(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_the_size_that_a_stride_has_made_smaller_is_given_back(dilation):
+    how = {"kernel_size": 3, "stride": 3, "padding": 1, "dilation": dilation}
+    down = nn.Conv2d(2, 3, **how, dtype=torch.float64)
+    ours, torchs = (library.ConvTranspose2d(3, 2, **how, dtype=torch.float64) for library in (layers, nn))
+    ours.load_state_dict(torchs.state_dict())
+    for height, width in ((7, 8), (8, 9), (9, 10)):
+        x = random(2, 2, height, width)
+        for wanted in (x.shape, x.shape[-2:], [height, width]):
+            both = [partial(layer, output_size=wanted) for layer in (ours, torchs)]
+            assert_as_torch(*both, [down(x).detach()])
+            assert both[0](down(x)).shape == x.shape
+        assert ours(down(x[0]), output_size=x[0].shape).shape == x[0].shape
 
 
 def test_indices_of_the_maxima():
@@ -172,6 +195,12 @@ def test_dropout_layers_drop_what_torchs_drop(name, shape):
         (lambda: layers.Conv2d(2, 3, 3)(torch.zeros(1, 4, 5, 5)), r"weight.*\(3, 2, 3, 3\).*input.*\(1, 4, 5, 5\)"),
         (lambda: layers.Conv1d(2, 3, 3)(torch.zeros(1, 4, 5)), r"weight.*\(3, 2, 3\).*input.*\(1, 4, 5\)"),
         (lambda: layers.Conv2d(2, 3, 3)(torch.zeros(1, 2, 2, 5)), "kernel_size=3 is wider than the padded input"),
+        (lambda: layers.ConvTranspose2d(2, 3, 3)(torch.zeros(1, 4, 5, 5)), r"weight.*\(2, 3, 3, 3\).*input.*\(1, 4, 5, 5\)"),
+        (lambda: layers.ConvTranspose2d(2, 3, 3)(torch.zeros(2, 5)), r"input must have shape \(N, in_channels, height, width\)"),
+        (lambda: layers.ConvTranspose2d(2, 3, 3, output_padding=1)(torch.zeros(1, 2, 5, 5)), "output_padding must be below stride=1"),
+        (lambda: layers.ConvTranspose2d(2, 3, 3, stride=2)(torch.zeros(1, 2, 5, 5), [11, 13]), r"output size of \[11, 13\], but valid sizes"),
+        (lambda: layers.ConvTranspose2d(2, 3, 3)(torch.zeros(1, 2, 5, 5), [7]), "output_size must have 2 or 4 elements"),
+        (lambda: layers.ConvTranspose2d(2, 3, 3, padding_mode="reflect"), 'Only "zeros" padding mode is supported'),
         (lambda: layers.Linear(4, 2)(torch.zeros(3, 5)), r"weight of shape \(2, 4\).*input of shape \(3, 5\)"),
         (lambda: layers.MaxPool2d(2, padding=2)(torch.zeros(1, 4, 4)), "padding must be at most half of kernel_size=2.*got 2"),
         (lambda: layers.AvgPool2d(2, stride=0)(torch.zeros(1, 4, 4)), "stride must be at least 1, got 0"),

@@ -13,6 +13,8 @@ from cnnkit.reference.conv import (
     conv2d,
     conv2d_backward,
     conv2d_centred,
+    conv_transpose2d,
+    conv_transpose2d_backward,
     relu,
     vectorise,
 )
@@ -305,6 +307,85 @@ def test_the_padding_gets_nothing_and_tensors_stay_as_they_are():
         assert torch.equal(t, copy)
 
 
+def test_a_transposed_convolution_by_hand():
+    y, w = torch.tensor([[[1.0, 2.0], [0.0, 3.0]]]), torch.tensor([[[[1.0, -1.0], [2.0, 0.0]]]])
+    # the window of the 1 begins at (0, 0), that of the 2 at (0, 1), that of the 3 at (1, 1); overlaps add up
+    assert conv_transpose2d(y, w).tolist() == [[[1, -1 + 2, -2], [2, 4 + 3, -3], [0, 6, 0]]]
+    apart = [[1, -1, 2, -2], [2, 0, 4, 0], [0, 0, 3, -3], [0, 0, 6, 0]]
+    assert conv_transpose2d(y, w, stride=2).tolist() == [apart]
+    assert conv_transpose2d(y, w, stride=2, padding=1).tolist() == [[[0, 4], [0, 3]]]
+    # a row and a column more: what the padding has cut off there, and beyond that only the bias
+    bias = torch.tensor([-0.5])
+    assert conv_transpose2d(y, w, bias, stride=2, padding=1, output_padding=1, f=relu).tolist() == [
+        [[0, 3.5, 0], [0, 2.5, 0], [0, 5.5, 0]]
+    ]
+    assert conv_transpose2d(y[:, :, :1], w, bias, dilation=2, output_padding=1).tolist() == [
+        [[0.5, -0.5, -1.5, -0.5], [-0.5] * 4, [1.5, -0.5, -0.5, -0.5], [-0.5] * 4, [-0.5] * 4]
+    ]
+
+
+def test_a_transposed_convolutions_gradients_by_hand():
+    y, w = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[[5.0, -1.0]]]])
+    delta = torch.tensor([[[10.0, 1.0, 3.0]]])
+    dy, dw, db = conv_transpose2d_backward(delta, y, w)
+    assert dy.tolist() == [[[5 * 10 - 1, 5 * 1 - 3]]]
+    assert dw.tolist() == [[[[1 * 10 + 2 * 1, 1 * 1 + 2 * 3]]]]
+    assert db.tolist() == [14]
+
+
+@settings(max_examples=200)
+@given(
+    size=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    groups=st.integers(1, 2),
+    channels=st.integers(1, 2),
+    filters=st.integers(1, 2),
+    kernel_size=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    output_padding=st.integers(0, 2),
+    dilation=st.integers(1, 3),
+    with_bias=st.booleans(),
+    seed=st.integers(0, 10_000),
+)
+def test_transposed_convolutions_are_torchs_with_gradients(
+    size, groups, channels, filters, kernel_size, stride, padding, output_padding, dilation, with_bias, seed
+):
+    assume(output_padding < max(stride, dilation))
+    for n, F in zip(size, kernel_size, strict=True):
+        assume((n - 1) * stride + (F - 1) * dilation + 1 + output_padding > 2 * padding)
+    y = random(groups * channels, *size, seed=seed)
+    w = random(groups * channels, filters, *kernel_size, seed=seed + 1)
+    bias = random(groups * filters, seed=seed + 2) if with_bias else None
+    sizes = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    sizes["output_padding"] = output_padding
+    theirs = nn.functional.conv_transpose2d
+    assert_as_torch(conv_transpose2d, theirs, conv_transpose2d_backward, y, w, bias, **sizes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "output_padding"),
+    [({}, 0), ({"stride": 2, "padding": 1}, 1), ({"stride": 3, "groups": 2}, 0), ({"dilation": 2}, 0)],
+    ids=str,
+)
+def test_a_transposed_convolution_is_what_a_convolution_sends_back(sizes, output_padding):
+    y, w = random(2, 6, 6), random(4, 2 // sizes.get("groups", 1), 3, 3, seed=1)
+    delta = random(*conv2d(y, w, **sizes).shape, seed=2)
+    back = conv_transpose2d(delta, w, output_padding=output_padding, **sizes)
+    torch.testing.assert_close(back, conv2d_backward(delta, y, w, **sizes)[0])
+    # and what it sends back itself is the convolution
+    there, _, _ = conv_transpose2d_backward(y, delta, w, output_padding=output_padding, **sizes)
+    torch.testing.assert_close(there, conv2d(y, w, **sizes))
+
+
+def test_a_transposed_convolution_leaves_its_tensors_as_they_are():
+    y, w, delta, bias = random(2, 3, 3), random(2, 1, 2, 2, seed=1), random(2, 3, 3, seed=2), random(2)
+    copies = [t.clone() for t in (y, w, delta, bias)]
+    conv_transpose2d(y, w, bias, groups=2)
+    conv_transpose2d_backward(delta, y, w, stride=2, padding=2, output_padding=1, groups=2)
+    for t, copy in zip((y, w, delta, bias), copies, strict=True):
+        assert torch.equal(t, copy)
+
+
 def test_centred_offsets_are_a_case_of_padding():
     y, w = random(2, 4, 5), random(3, 2, 3, 3, seed=1)
     torch.testing.assert_close(conv2d_centred(y, w), conv2d(y, w, padding=1))
@@ -370,6 +451,16 @@ def test_loops_run_on_the_gpu():
         (lambda: conv1d_backward(torch.zeros(4, 3), torch.zeros(2, 5), torch.zeros(4, 3, 3)), ValueError, r"w of shape \(4, 3, 3\) takes in_channels=3, but y of shape \(2, 5\) has 2"),
         (lambda: conv2d_backward(torch.zeros(4, 3, 3), torch.zeros(1, 5, 5), torch.zeros(4, 1, 3, 3), padding=1), ValueError, r"delta must have the shape of the output, \(4, 5, 5\), got \(4, 3, 3\)"),
         (lambda: conv2d_backward(torch.zeros(4, 3, 3), torch.zeros(1, 5, 5), torch.zeros(4, 1, 3, 3), padding="same"), TypeError, "padding must be an integer, got 'same'"),
+        (lambda: conv_transpose2d(torch.zeros(5, 5), torch.zeros(1, 1, 3, 3)), ValueError, r"y must have shape \(in_channels, height, width\), got \(5, 5\)"),
+        (lambda: conv_transpose2d(torch.zeros(1, 5, 5), torch.zeros(1, 3, 3)), ValueError, r"w must have shape \(in_channels, out_channels / groups, Fa, Fb\), got \(1, 3, 3\)"),
+        (lambda: conv_transpose2d(torch.zeros(2, 5, 5), torch.zeros(3, 2, 3, 3)), ValueError, r"w of shape \(3, 2, 3, 3\) takes in_channels=3, but y of shape \(2, 5, 5\) has 2"),
+        (lambda: conv_transpose2d(torch.zeros(3, 5, 5), torch.zeros(3, 2, 3, 3), groups=2), ValueError, r"groups=2 must divide in_channels=3 of w \(3, 2, 3, 3\)"),
+        (lambda: conv_transpose2d(torch.zeros(2, 5, 5), torch.zeros(2, 3, 3, 3), torch.zeros(3), groups=2), ValueError, r"bias must have shape \(out_channels,\) = \(6,\).*got \(3,\)"),
+        (lambda: conv_transpose2d(torch.zeros(1, 5, 5), torch.zeros(1, 1, 3, 3), output_padding=1), ValueError, "output_padding must be below stride=1 or dilation=1, got 1"),
+        (lambda: conv_transpose2d(torch.zeros(1, 1, 1), torch.zeros(1, 1, 2, 2), padding=1), ValueError, "padding=1 cuts 2 nodes off the 2 that n=1, kernel_size=2, stride=1 give: nothing is left"),
+        (lambda: conv_transpose2d(torch.zeros(1, 5, 5), torch.zeros(1, 1, 3, 3), stride=1.5), TypeError, "stride must be an integer, got 1.5"),
+        (lambda: conv_transpose2d(torch.zeros(1, 5, 5), torch.zeros(1, 1, 3, 3).double()), TypeError, "w must have y's dtype torch.float32, got torch.float64"),
+        (lambda: conv_transpose2d_backward(torch.zeros(1, 6, 7), torch.zeros(1, 5, 5), torch.zeros(1, 1, 3, 3)), ValueError, r"delta must have the shape of the output, \(1, 7, 7\), got \(1, 6, 7\)"),
         (lambda: vectorise(torch.zeros(5, 5)), ValueError, r"y must have shape \(channels, height, width\), got \(5, 5\)"),
         (lambda: conv2d(torch.zeros(1, 5, 2), torch.zeros(1, 1, 3, 3)), ValueError, "kernel_size=3 is wider than the padded input"),
         (lambda: conv1d(torch.zeros(1, 2), torch.zeros(1, 1, 3)), ValueError, "kernel_size=3 is wider than the padded input"),

@@ -517,6 +517,20 @@ def test_rows_and_vectors_have_one_axis():
 def test_a_transposed_convolution_without_a_stride_is_a_convolution():
     layer = nn.ConvTranspose2d(2, 2, 3, padding=1, dilation=2)
     assert rows(layer, (2, 9, 9))[""].receptive_field == (ReceptiveField(5, 1, -3),) * 2
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), layer, nn.Conv2d(2, 2, 3))
+    assert str(summary(from_scratch(model), (1, 19, 19))) == str(summary(model, (1, 19, 19)))
+
+
+def test_a_transposed_convolution_from_scratch_is_told_as_torchs_is():
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3, stride=2),
+        nn.ConvTranspose2d(2, 4, (3, 2), stride=2, padding=1, output_padding=1, groups=2),
+        nn.Conv2d(4, 1, 3),
+    )
+    ours, torchs = summary(from_scratch(model), (1, 9, 11)), summary(model, (1, 9, 11))
+    assert ours.rows == torchs.rows
+    assert ours.rows[1].receptive_field is None
+    assert ours.notes[0].endswith("1 (ConvTranspose2d 3×2, 4, S=2, P=1, groups=2).")
 
 
 class UnlikeJumps(nn.Module):

@@ -8,7 +8,7 @@ They can be differentiated again and again, and used under `torch.autocast`, `to
 """
 
 from cnnkit.functional.batchnorm import batch_norm, batch_statistics
-from cnnkit.functional.conv import conv1d, conv2d
+from cnnkit.functional.conv import conv1d, conv2d, conv_transpose2d
 from cnnkit.functional.dropout import (
     dropconnect,
     dropconnect_moments,
@@ -27,6 +27,7 @@ __all__ = [
     "batch_statistics",
     "conv1d",
     "conv2d",
+    "conv_transpose2d",
     "cross_entropy",
     "dropconnect",
     "dropconnect_moments",

@@ -13,7 +13,8 @@ ties it to the weights w and the outputs y. Each of three classes computes one o
   adds up what its copies in the columns get.
 
 All three are linear in each of their factors, so the backward pass of one class consists of the other two.
-With G groups there are G such products, side by side.
+With G groups there are G such products, side by side. A transposed convolution is ``_InputGradient`` as a
+forward pass.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cnnkit.functional.arguments import Sizes, autocast, autocast_is_on, per_axis, same_device, sum_dtype
-from cnnkit.shapes import check_integer, output_size, same_padding
+from cnnkit.shapes import check_integer, output_size, same_padding, transposed_size
 
 
 def conv1d(
@@ -103,6 +104,49 @@ def conv2d(
     down, across = _axes(x, w, stride, padding, dilation)
     g = _Geometry(down, across, groups)
     return _batched(x, w, b, g)
+
+
+def conv_transpose2d(
+    input: Float[Tensor, "*batch in_channels height width"],
+    weight: Float[Tensor, "in_channels group_filters Fa Fb"],
+    bias: Float[Tensor, "out_channels"] | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Float[Tensor, "*batch out_channels height_out width_out"]:
+    """A convolution's way back as a layer, vectorised: every input pixel writes a multiple of the filters.
+
+    It is eq-conv-dx as a forward pass: the gradient of a `conv2d` with respect to its input, where ``input``
+    is what arrives at the outputs. So it is computed as that gradient is, and has the same backward pass.
+
+    Args:
+        input: the images or volumes, shape (N, C, H, W) or (C, H, W).
+        weight: the filters, shape (C, R / groups, Fa, Fb): those of a `conv2d` from R channels to C filters.
+        bias: one number a filter, shape (R,).
+        stride: S, the distance of the windows that neighbouring pixels write to, at least 1. It, padding,
+            output padding and dilation are one integer, or one for rows and one for columns.
+        padding: P, what is cut off on each side, at least 0.
+        output_padding: rows below and columns on the right that no window has to reach; below S or d.
+        groups: equal parts of channels and filters; each channel writes to the filters of its part only.
+        dilation: d, distance between neighbouring taps of the filter, at least 1.
+
+    Returns:
+        The net input of the next layer, shape (N, R, H', W') or (R, H', W'), with the sizes of
+        `cnnkit.shapes.transposed_size`. Images in channels-last memory format give such images.
+
+    Raises:
+        TypeError: a size is not an integer, or the tensors are not floating point or differ in dtype.
+        ValueError: shapes that do not match (both are shown), or sizes that `cnnkit.shapes.transposed_size`
+            refuses.
+    """
+    x, w, b = autocast(input, weight, bias)
+    _check_transposed(x, w, b, groups)
+    down, across = _transposed_axes(x, w, stride, padding, output_padding, dilation)
+    g = _Geometry(down, across, groups)
+    y = _InputGradient.apply(x, w, g) if x.dim() == 4 else _InputGradient.apply(x[None], w, g)[0]
+    return y if b is None else y + b[:, None, None]
 
 
 def _batched(x: Tensor, w: Tensor, bias: Tensor | None, g: _Geometry) -> Tensor:
@@ -348,25 +392,22 @@ def _axes(x: Tensor, w: Tensor, stride: Sizes, padding: Sizes | str, dilation: S
     return found
 
 
+def _transposed_axes(
+    x: Tensor, w: Tensor, stride: Sizes, padding: Sizes, output_padding: Sizes, dilation: Sizes
+) -> list[_Axis]:
+    """How the windows lie in the images that a transposed convolution makes of x."""
+    S, d = per_axis("stride", stride, 2), per_axis("dilation", dilation, 2)
+    P, more = per_axis("padding", padding, 2, 0), per_axis("output_padding", output_padding, 2, 0)
+    return [
+        _Axis(transposed_size(n_out, F, s, p, m, dilate), F, s, p, p, dilate, n_out)
+        for n_out, F, s, p, m, dilate in zip(x.shape[-2:], w.shape[2:], S, P, more, d, strict=True)
+    ]
+
+
 def _check(x: Tensor, w: Tensor, bias: Tensor | None, groups: int, spatial_axes: tuple[str, ...]) -> None:
-    for name, tensor in (("input", x), ("weight", w), ("bias", bias)):
-        if tensor is not None and not tensor.is_floating_point():
-            raise TypeError(f"{name} must be a floating-point tensor, got {tensor.dtype}")
-        if tensor is not None and tensor.dtype != x.dtype:
-            raise TypeError(f"{name} must have input's dtype {x.dtype}, got {tensor.dtype}")
-    same_device(x, weight=w, bias=bias)
-    axes = len(spatial_axes)
-    if x.dim() not in (1 + axes, 2 + axes):
-        shape = f"in_channels, {', '.join(spatial_axes)}"
-        raise ValueError(f"input must have shape (N, {shape}) or ({shape}), got {tuple(x.shape)}")
-    if w.dim() != 2 + axes:
-        filter_axes = "F" if axes == 1 else "Fa, Fb"
-        raise ValueError(
-            f"weight must have shape (out_channels, in_channels / groups, {filter_axes}), "
-            f"got {tuple(w.shape)}"
-        )
+    _check_kinds(x, w, bias, spatial_axes, "out_channels, in_channels / groups")
     groups = check_integer("groups", groups)
-    in_channels, out_channels = x.shape[-1 - axes], w.shape[0]
+    in_channels, out_channels = x.shape[-1 - len(spatial_axes)], w.shape[0]
     if w.shape[1] * groups != in_channels:
         grouped = f" with groups={groups}" if groups > 1 else ""
         raise ValueError(
@@ -379,7 +420,45 @@ def _check(x: Tensor, w: Tensor, bias: Tensor | None, groups: int, spatial_axes:
         raise ValueError(
             f"groups={groups} must divide out_channels={out_channels} of weight {tuple(w.shape)}"
         )
-    if bias is not None and bias.shape != w.shape[:1]:
+    _check_bias(bias, out_channels)
+
+
+def _check_transposed(x: Tensor, w: Tensor, bias: Tensor | None, groups: int) -> None:
+    _check_kinds(x, w, bias, ("height", "width"), "in_channels, out_channels / groups")
+    groups = check_integer("groups", groups)
+    in_channels, out_channels = x.shape[-3], w.shape[1] * groups
+    if w.shape[0] != in_channels:
+        raise ValueError(
+            f"weight of shape {tuple(w.shape)} takes in_channels={w.shape[0]}, but input of shape "
+            f"{tuple(x.shape)} has {in_channels}"
+        )
+    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+        check_integer(name, channels)
+    if in_channels % groups:
+        raise ValueError(f"groups={groups} must divide in_channels={in_channels} of weight {tuple(w.shape)}")
+    _check_bias(bias, out_channels)
+
+
+def _check_kinds(
+    x: Tensor, w: Tensor, bias: Tensor | None, spatial_axes: tuple[str, ...], filters: str
+) -> None:
+    for name, tensor in (("input", x), ("weight", w), ("bias", bias)):
+        if tensor is not None and not tensor.is_floating_point():
+            raise TypeError(f"{name} must be a floating-point tensor, got {tensor.dtype}")
+        if tensor is not None and tensor.dtype != x.dtype:
+            raise TypeError(f"{name} must have input's dtype {x.dtype}, got {tensor.dtype}")
+    same_device(x, weight=w, bias=bias)
+    axes = len(spatial_axes)
+    if x.dim() not in (1 + axes, 2 + axes):
+        shape = f"in_channels, {', '.join(spatial_axes)}"
+        raise ValueError(f"input must have shape (N, {shape}) or ({shape}), got {tuple(x.shape)}")
+    if w.dim() != 2 + axes:
+        filter_axes = "F" if axes == 1 else "Fa, Fb"
+        raise ValueError(f"weight must have shape ({filters}, {filter_axes}), got {tuple(w.shape)}")
+
+
+def _check_bias(bias: Tensor | None, out_channels: int) -> None:
+    if bias is not None and bias.shape != (out_channels,):
         raise ValueError(
             f"bias must have shape (out_channels,) = ({out_channels},), one number a filter, "
             f"got {tuple(bias.shape)}"

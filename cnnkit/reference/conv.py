@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cnnkit.shapes import check_integer, output_size
+from cnnkit.shapes import check_integer, output_size, transposed_size
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -328,6 +328,139 @@ def conv2d_backward(
     return d_padded[:, padding : padding + H, padding : padding + W], dw, db
 
 
+def conv_transpose2d(
+    y: Float[Tensor, "in_channels height width"],
+    w: Float[Tensor, "in_channels group_filters Fa Fb"],
+    bias: Float[Tensor, "out_channels"] | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
+    groups: int = 1,
+    dilation: int = 1,
+    f: Activation = identity,
+) -> Float[Tensor, "out_channels height_out width_out"]:
+    """The way back of a convolution as a layer: what was a window's output writes into the window.
+
+    Every node (i, j) of every input channel adds its multiple of a filter to the window of outputs that it
+    would have been computed from, had a convolution gone the other way:
+
+    ``y'[r, u, v] = f(b[r] + sum over c and all i, j, a, b with i S + a d - P = u and j S + b d - P = v of
+    w[c, r, a, b] y[c, i, j])``.
+
+    That is eq-conv-dx as a forward pass: ``conv_transpose2d(delta, w)`` is the gradient with respect to its
+    input that `conv2d` with the same weights sends back. It is not the inverse of a convolution: the sizes
+    are undone, the numbers are not.
+
+    Args:
+        y: the layer, shape (C, H, W): channel, row, column.
+        w: the weights, shape (C, R/G, Fa, Fb), as PyTorch stores them: those of a `conv2d` from R channels to
+            C filters.
+        bias: one number a filter, shape (R,).
+        stride: S, the distance of neighbouring windows, at least 1.
+        padding: P, what is cut off on each of the four sides, at least 0.
+        output_padding: rows below and columns on the right that no window has to reach; below S or d.
+        groups: G; channels and filters fall into G equal parts, and each channel adds to the filters of its
+            part only.
+        dilation: d, distance between neighbouring taps of the filter, at least 1.
+        f: the activation, applied to all net inputs at once.
+
+    Returns:
+        The next layer, shape (R, H', W'), with the sizes of `cnnkit.shapes.transposed_size`.
+
+    Raises:
+        TypeError: a size is not an integer, or the tensors are not floating point or differ in dtype.
+        ValueError: shapes that do not match (both are shown), groups that do not divide the number of
+            channels, or sizes that `cnnkit.shapes.transposed_size` refuses.
+
+    Source:
+        Dumoulin and Visin 2016, chapter 4.
+    """
+    _check_conv_transpose(y, w, bias, groups)
+    C, R, Fa, Fb = w.shape
+    _, H, W = y.shape
+    height = transposed_size(H, Fa, stride, padding, output_padding, dilation)
+    width = transposed_size(W, Fb, stride, padding, output_padding, dilation)
+    padded = y.new_zeros(R * groups, height + 2 * padding, width + 2 * padding)
+    for c in range(C):
+        first = c // (C // groups) * R  # of the R filters that channel c adds to
+        for i in range(H):
+            for j in range(W):
+                for r in range(R):
+                    for a in range(Fa):
+                        for b in range(Fb):
+                            u, v = i * stride + a * dilation, j * stride + b * dilation
+                            padded[first + r, u, v] += w[c, r, a, b] * y[c, i, j]
+    eta = padded[:, padding : padding + height, padding : padding + width]
+    if bias is not None:
+        for r in range(R * groups):
+            eta[r] += bias[r]
+    return f(eta)
+
+
+def conv_transpose2d_backward(
+    delta: Float[Tensor, "out_channels height_out width_out"],
+    y: Float[Tensor, "in_channels height width"],
+    w: Float[Tensor, "in_channels group_filters Fa Fb"],
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
+    groups: int = 1,
+    dilation: int = 1,
+) -> tuple[
+    Float[Tensor, "in_channels height width"],
+    Float[Tensor, "in_channels group_filters Fa Fb"],
+    Float[Tensor, "out_channels"],
+]:
+    """What `conv_transpose2d` sends back to input, weights and bias.
+
+    The loops are those of `conv_transpose2d`: each product w y that it added to the net input
+    ``eta[r, u, v]`` sends ``delta[r, u, v] y`` to its weight and ``delta[r, u, v] w`` to its node, where
+    ``delta = dL/d eta``. What arrives is added up; from what was cut off comes nothing. So dy is a
+    convolution, `conv2d` of delta with the same weights: the way back of the way back.
+
+    Args:
+        delta: dL/d eta, shape (R, H', W'). It is the gradient with respect to the *net input*: where the
+            layer has an activation, multiply by its derivative first.
+        y: the layer that `conv_transpose2d` was given, shape (C, H, W).
+        w: the weights that it was given, shape (C, R/G, Fa, Fb).
+        stride: S, as in the forward pass.
+        padding: P, as in the forward pass.
+        output_padding: as in the forward pass.
+        groups: G, as in the forward pass.
+        dilation: d, as in the forward pass.
+
+    Returns:
+        ``(dy, dw, db)``, the gradients with respect to y, w and the bias, with their shapes.
+
+    Raises:
+        TypeError: a size is not an integer, or the tensors are not floating point or differ in dtype.
+        ValueError: delta has not the shape of the output, or what `conv_transpose2d` refuses.
+    """
+    _check_conv_transpose(y, w, None, groups)
+    C, R, Fa, Fb = w.shape
+    _, H, W = y.shape
+    height = transposed_size(H, Fa, stride, padding, output_padding, dilation)
+    width = transposed_size(W, Fb, stride, padding, output_padding, dilation)
+    _check_delta(delta, (R * groups, height, width))
+    padded = _pad(_pad(delta, padding).mT, padding).mT
+    dy, dw, db = torch.zeros_like(y), torch.zeros_like(w), w.new_zeros(R * groups)
+    for c in range(C):
+        first = c // (C // groups) * R  # of the R filters that channel c adds to
+        for i in range(H):
+            for j in range(W):
+                for r in range(R):
+                    for a in range(Fa):
+                        for b in range(Fb):
+                            u, v = i * stride + a * dilation, j * stride + b * dilation
+                            dw[c, r, a, b] += padded[first + r, u, v] * y[c, i, j]
+                            dy[c, i, j] += padded[first + r, u, v] * w[c, r, a, b]
+    for r in range(R * groups):
+        for u in range(height):
+            for v in range(width):
+                db[r] += delta[r, u, v]
+    return dy, dw, db
+
+
 def relu(y: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The rectified layer, ``max{0, y}`` of each number. Implements eq-conv2d-relu.
 
@@ -403,6 +536,29 @@ def _check_conv(
     if bias is not None and bias.shape != w.shape[:1]:
         raise ValueError(
             f"bias must have shape (out_channels,) = ({w.shape[0]},), one number a filter, "
+            f"got {tuple(bias.shape)}"
+        )
+    _check_dtypes(y, w, bias)
+
+
+def _check_conv_transpose(y: Tensor, w: Tensor, bias: Tensor | None, groups: int) -> None:
+    if y.dim() != 3:
+        raise ValueError(f"y must have shape (in_channels, height, width), got {tuple(y.shape)}")
+    if w.dim() != 4:
+        raise ValueError(
+            f"w must have shape (in_channels, out_channels / groups, Fa, Fb), got {tuple(w.shape)}"
+        )
+    if w.shape[0] != y.shape[0]:
+        raise ValueError(
+            f"w of shape {tuple(w.shape)} takes in_channels={w.shape[0]}, but y of shape {tuple(y.shape)} "
+            f"has {y.shape[0]}"
+        )
+    groups = check_integer("groups", groups)
+    if w.shape[0] % groups:
+        raise ValueError(f"groups={groups} must divide in_channels={w.shape[0]} of w {tuple(w.shape)}")
+    if bias is not None and bias.shape != (w.shape[1] * groups,):
+        raise ValueError(
+            f"bias must have shape (out_channels,) = ({w.shape[1] * groups},), one number a filter, "
             f"got {tuple(bias.shape)}"
         )
     _check_dtypes(y, w, bias)
