@@ -271,6 +271,7 @@ KEPT: tuple[type[nn.Module], ...] = (
     nn.Upsample,
     nn.ZeroPad1d,
     nn.ZeroPad2d,
+    nn.ZeroPad3d,
 )
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
