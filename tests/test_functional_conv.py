@@ -360,7 +360,7 @@ def test_a_backward_pass_inside_autocast_keeps_its_precision(name):
 
 
 @each_operator
-@pytest.mark.parametrize("axes", [(0, None, None), (None, 0, None), (0, 0, 0)], ids=str)
+@pytest.mark.parametrize("axes", [(0, None, None), (None, 0, None), (None, None, 0), (0, 0, 0)], ids=str)
 def test_vectorised_over_examples_or_networks(axes, name):
     x, w, b = random(3, 2, 4, 5, 5), random(3, 4, 4, 2, 2, seed=1), random(3, 4, seed=2)
     given_tensors = [t if axis == 0 else t[0] for t, axis in zip((x, w, b), axes, strict=True)]

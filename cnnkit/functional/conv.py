@@ -175,7 +175,8 @@ class _Output(torch.autograd.Function):
     @staticmethod
     @_without_autocast
     def forward(x: Tensor, w: Tensor, bias: Tensor | None, g: _Geometry) -> Tensor:
-        y = _new_images((x, w), len(x), len(w), g.down.n_out, g.across.n_out)
+        factors = (x, w) if bias is None else (x, w, bias)
+        y = _new_images(factors, len(x), len(w), g.down.n_out, g.across.n_out)
         y_grouped, w = y.unflatten(1, (g.groups, -1)), w.unflatten(0, (g.groups, -1))
         for N, parts in _blocks(x, g):
             windows = _windows(_pad(x[N], g), g)
@@ -359,7 +360,7 @@ def _add(total: Tensor, seen: tuple[Any, ...], part: Tensor) -> Tensor:
 def _new_images(factors: tuple[Tensor, ...], *shape: int) -> Tensor:
     """Memory for images, channels-last if one of the factors is, as in PyTorch."""
     N, C, H, W = shape
-    if any([t.stride(1) == 1 < t.stride(3) for t in factors]):
+    if any([t.dim() == 4 and t.stride(1) == 1 < t.stride(3) for t in factors]):
         return _like(*factors).new_empty(N, H, W, C).permute(0, 3, 1, 2)
     return _like(*factors).new_empty(N, C, H, W)
 
