@@ -196,6 +196,31 @@ def test_alexnet_of_the_notes():
     assert rows.parameters == 81_695_208
 
 
+def test_alexnet_of_torchvision():
+    # footnote 1 of "One weird trick" says 64, 192, 384, 384 and 256 filters; torchvision differs in the fourth
+    rows = table(AlexNet, 224, variant="torchvision")
+    assert [volume[0] for volume, _ in learned(rows.rows)][:5] == [64, 192, 384, 256, 256]
+    assert volumes(rows.rows, "MaxPool2d") == [(64, 27, 27), (192, 13, 13), (256, 6, 6)]
+    assert rows.parameters == 61_100_840
+    fourth_of_384 = conv((3, 3), 384, 384) + conv((3, 3), 384, 256)
+    fourth_of_256 = conv((3, 3), 384, 256) + conv((3, 3), 256, 256)
+    assert rows.parameters + fourth_of_384 - fourth_of_256 == 61_838_248
+
+
+@pytest.mark.parametrize(
+    ("variant", "order"),
+    [
+        ("paper", ["Linear", "ReLU", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]),
+        ("notes", ["Linear", "ReLU", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]),
+        ("torchvision", ["Dropout", "Linear", "ReLU", "Dropout", "Linear", "ReLU", "Linear"]),
+    ],
+)
+def test_alexnet_drops_units_of_the_hidden_layers_and_torchvision_those_before(variant, order):
+    model = AlexNet(variant=variant, width=1 / 64, dropout=0.25)
+    assert [type(layer).__name__ for layer in model.classifier] == order
+    assert [layer.p for layer in model.modules() if isinstance(layer, nn.Dropout)] == [0.25, 0.25]
+
+
 def test_227_fits_the_size_equation_and_224_does_not():
     assert left_over(windows(AlexNet, 227)) == []
     assert left_over(windows(AlexNet, 67, image_size=67)) == []
@@ -368,7 +393,8 @@ def test_heads_of_googlenet():
         heads = GoogLeNet(auxiliary_heads=True)
     for head, channels in ((heads.aux1, 512), (heads.aux2, 528)):
         rows = summary(head, (channels, 14, 14))
-        assert volumes(rows.rows, "AvgPool2d") == [(channels, 4, 4)]  # 5x5, stride 3
+        pools = [(row.settings, row.output) for row in rows.rows if row.type == "AvgPool2d"]
+        assert pools == [("5×5, S=3", (channels, 4, 4))]
         assert learned(rows.rows) == [
             ((128, 4, 4), conv((1, 1), channels, 128)),
             ((1024,), full(4 * 4 * 128, 1024)),

@@ -203,7 +203,7 @@ def without_numbers(name, **options):
             "has features.8.weight of shape (384, 192, 3, 3), the model of (384, 384, 3, 3); "
             "has features.10.weight of shape (256, 192, 3, 3), the model of (384, 384, 3, 3); "
             "has features.10.bias of shape (256,), the model of (384,); "
-            "has classifier.1.weight of shape (4096, 9216), the model of (4096, 13824)",
+            "has classifier.0.weight of shape (4096, 9216), the model of (4096, 13824)",
         ),
     ],
     ids=["no batch norm", "fewer filters", "fewer blocks", "more blocks", "other layers", "groups"],
