@@ -10,6 +10,7 @@ from cnnkit.reference.conv import (
     conv1d,
     conv1d_backward,
     conv1d_centred,
+    conv1x1,
     conv2d,
     conv2d_backward,
     conv2d_centred,
@@ -200,6 +201,35 @@ def test_centred_offsets_are_torchs_with_gradients(size, channels, filters, q, s
     out = conv2d_centred(*ours, f=relu)
     expected = nn.functional.conv2d(theirs[0][None], theirs[1], padding=q)[0].relu()
     torch.testing.assert_close(out, expected)
+    delta = random(*out.shape, seed=seed + 2)
+    out.backward(delta)
+    expected.backward(delta)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+@pytest.mark.equation("eq-conv1x1")
+def test_one_node_by_hand():
+    y = torch.tensor([[[1.0, 2.0, 3.0]], [[0.0, -1.0, 4.0]]])  # two channels of one row
+    w = torch.tensor([[2.0, 1.0], [0.0, 1.0], [1.0, -1.0]])  # three filters
+    assert conv1x1(y, w).tolist() == [[[2, 3, 10]], [[0, -1, 4]], [[1, 3, -1]]]
+
+
+@pytest.mark.equation("eq-conv1x1")
+@settings(max_examples=100)
+@given(
+    size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    channels=st.integers(1, 3),
+    filters=st.integers(1, 3),
+    seed=st.integers(0, 10_000),
+)
+def test_one_node_is_torchs_with_gradients_and_a_network_over_the_channels(size, channels, filters, seed):
+    y, w = random(channels, *size, seed=seed), random(filters, channels, seed=seed + 1)
+    ours, theirs = [(y.clone().requires_grad_(), w.clone().requires_grad_()) for _ in range(2)]
+    out = conv1x1(*ours)
+    expected = nn.functional.conv2d(theirs[0][None], theirs[1][:, :, None, None])[0]
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(out, nn.functional.linear(y.movedim(0, -1), w).movedim(-1, 0))
     delta = random(*out.shape, seed=seed + 2)
     out.backward(delta)
     expected.backward(delta)
@@ -447,6 +477,9 @@ def test_loops_run_on_the_gpu():
         (lambda: conv2d_centred(torch.zeros(1, 5, 5), torch.zeros(1, 1, 4, 4)), ValueError, r"odd F = 2q \+ 1 to be centred; got \(1, 1, 4, 4\)"),
         (lambda: conv2d_centred(torch.zeros(1, 5, 5), torch.zeros(1, 1, 3, 5)), ValueError, r"w must have shape \(out_channels, in_channels, F, F\).*got \(1, 1, 3, 5\)"),
         (lambda: conv2d_centred(torch.zeros(2, 5, 5), torch.zeros(1, 1, 3, 3)), ValueError, r"w of shape \(1, 1, 3, 3\) takes in_channels=1, but y of shape \(2, 5, 5\) has 2"),
+        (lambda: conv1x1(torch.zeros(5, 5), torch.zeros(1, 1)), ValueError, r"y must have shape \(in_channels, height, width\), got \(5, 5\)"),
+        (lambda: conv1x1(torch.zeros(2, 5, 5), torch.zeros(4, 2, 1, 1)), ValueError, r"w must have shape \(out_channels, in_channels\), got \(4, 2, 1, 1\)"),
+        (lambda: conv1x1(torch.zeros(2, 5, 5), torch.zeros(4, 3)), ValueError, r"takes in_channels=3, but y of shape \(2, 5, 5\) has 2"),
         (lambda: conv1d_backward(torch.zeros(4, 5), torch.zeros(2, 5), torch.zeros(4, 2, 3)), ValueError, r"delta must have the shape of the output, \(4, 3\), got \(4, 5\)"),
         (lambda: conv1d_backward(torch.zeros(4, 3), torch.zeros(2, 5), torch.zeros(4, 3, 3)), ValueError, r"w of shape \(4, 3, 3\) takes in_channels=3, but y of shape \(2, 5\) has 2"),
         (lambda: conv2d_backward(torch.zeros(4, 3, 3), torch.zeros(1, 5, 5), torch.zeros(4, 1, 3, 3), padding=1), ValueError, r"delta must have the shape of the output, \(4, 5, 5\), got \(4, 3, 3\)"),

@@ -2,7 +2,8 @@
 
 Source: Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks"
 (2012). Two networks that differ from it go by the same name: that of the lecture notes, and the one that
-torchvision has, from Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014).
+torchvision has, after Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014),
+where the fourth convolution has 384 filters; in the code published with it, and in torchvision, it has 256.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Variant(NamedTuple):
         padding: of the first convolution, on each side.
         groups: parts of channels and filters in convolutions 2, 4 and 5, which see their own part only.
         local_response_norm: behind the first two convolutions.
+        dropout_before: of the first two fully connected layers what comes in is dropped, not what goes out.
     """
 
     filters: tuple[int, int, int, int, int]
@@ -31,13 +33,20 @@ class Variant(NamedTuple):
     padding: int
     groups: int
     local_response_norm: bool
+    dropout_before: bool
 
 
 VARIANTS = {
     # The paper says 224, which fits no padding at stride 4; its volumes are those of 227.
-    "paper": Variant((96, 256, 384, 384, 256), 227, padding=0, groups=2, local_response_norm=True),
-    "notes": Variant((96, 256, 384, 384, 384), 224, padding=2, groups=1, local_response_norm=False),
-    "torchvision": Variant((64, 192, 384, 256, 256), 224, padding=2, groups=1, local_response_norm=False),
+    "paper": Variant(
+        (96, 256, 384, 384, 256), 227, padding=0, groups=2, local_response_norm=True, dropout_before=False
+    ),
+    "notes": Variant(
+        (96, 256, 384, 384, 384), 224, padding=2, groups=1, local_response_norm=False, dropout_before=False
+    ),
+    "torchvision": Variant(
+        (64, 192, 384, 256, 256), 224, padding=2, groups=1, local_response_norm=False, dropout_before=True
+    ),
 }
 
 
@@ -58,7 +67,8 @@ class AlexNet(nn.Module):
             parameters); if not given, the variant's.
         local_response_norm: normalise across channels behind the first two convolutions; if not given, the
             variant's.
-        dropout: the probability of dropping a unit of the two hidden fully connected layers.
+        dropout: the probability of dropping a unit of the two hidden fully connected layers; with
+            ``"torchvision"`` of those before them.
 
     Shape:
         Input (N, in_channels, image_size, image_size); output (N, num_classes): logits.
@@ -117,15 +127,11 @@ class AlexNet(nn.Module):
             nn.MaxPool2d(kernel_size=3, stride=2),  # (N, 256, 6, 6)
         )
         n = size_after(self.features, image_size, prefix="features")
-        self.classifier = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(c5 * n * n, units),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            nn.Linear(units, units),
-            nn.ReLU(inplace=True),
-            nn.Linear(units, num_classes),
-        )
+        full1 = [nn.Linear(c5 * n * n, units), nn.ReLU(inplace=True)]
+        full2 = [nn.Linear(units, units), nn.ReLU(inplace=True)]
+        drop1, drop2 = nn.Dropout(dropout), nn.Dropout(dropout)
+        hidden = [drop1, *full1, drop2, *full2] if chosen.dropout_before else [*full1, drop1, *full2, drop2]
+        self.classifier = nn.Sequential(*hidden, nn.Linear(units, num_classes))
         he_initialisation(self, last=self.classifier[-1])
         self.register_forward_pre_hook(ImageCheck(in_channels, image_size))
 

@@ -227,7 +227,7 @@ class GoogLeNet(nn.Module):
         self.auxiliary_heads = auxiliary_heads
 
         def response_norm() -> nn.Module:
-            # PyTorch divides alpha by the 5 channels, the paper, with alpha = 1e-4, does not
+            # the paper gives no numbers: AlexNet's, but for k; PyTorch divides alpha by the 5 channels
             norm = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=1)
             return norm if chosen.local_response_norm else nn.Identity()
 

@@ -259,6 +259,39 @@ def conv2d(
     return f(eta)
 
 
+def conv1x1(
+    y: Float[Tensor, "in_channels height width"], w: Float[Tensor, "out_channels in_channels"]
+) -> Float[Tensor, "out_channels height width"]:
+    """Filters of one node: at each place the channels are mixed, by the same weights. Implements eq-conv1x1.
+
+    ``y'_r(i, j) = sum over c of y_c(i, j) W_r(c)``: a fully connected layer over the channels, applied at
+    every place (i, j). It is `conv2d` with F = 1.
+
+    Args:
+        y: the layer, shape (C, H, W): filter (or channel), row, column.
+        w: the weights, shape (R, C); the notes' W_r(c) is ``w[r, c]``.
+
+    Returns:
+        The next layer, shape (R, H, W).
+
+    Raises:
+        TypeError: a tensor is not of a floating-point type, or the two are not of the same.
+        ValueError: shapes that do not match (both are shown).
+    """
+    if w.dim() != 2:
+        raise ValueError(f"w must have shape (out_channels, in_channels), got {tuple(w.shape)}")
+    _check_conv(y, w[:, :, None, None], None, groups=1, spatial_axes=("height", "width"))
+    R, C = w.shape
+    _, height, width = y.shape
+    eta = y.new_zeros(R, height, width)
+    for r in range(R):
+        for i in range(height):
+            for j in range(width):
+                for c in range(C):
+                    eta[r, i, j] += y[c, i, j] * w[r, c]
+    return eta
+
+
 def conv2d_backward(
     delta: Float[Tensor, "out_channels height_out width_out"],
     y: Float[Tensor, "in_channels height width"],
