@@ -132,7 +132,7 @@ class AlexNet(nn.Module):
         drop1, drop2 = nn.Dropout(dropout), nn.Dropout(dropout)
         hidden = [drop1, *full1, drop2, *full2] if chosen.dropout_before else [*full1, drop1, *full2, drop2]
         self.classifier = nn.Sequential(*hidden, nn.Linear(units, num_classes))
-        he_initialisation(self, last=self.classifier[-1])
+        he_initialisation(self, [self.classifier[-1]])
         self.register_forward_pre_hook(ImageCheck(in_channels, image_size))
 
     def forward(self, x: Float[Tensor, "N in_channels height width"]) -> Float[Tensor, "N num_classes"]:

@@ -79,7 +79,7 @@ class FCN(nn.Module):
             self.enlarge_to_pool3 = enlarging(num_classes, 2)  # (N, 21, 28, 28)
             self.score_pool3 = nn.Conv2d(c3, num_classes, kernel_size=1)
         self.enlarge = enlarging(num_classes, stride)  # (N, 21, 224, 224)
-        he_initialisation(self, last=self.score)
+        he_initialisation(self, [self.score])
         for name in ("score_pool4", "score_pool3"):
             if hasattr(self, name):  # so that the finer network starts as the coarser one
                 nn.init.zeros_(getattr(self, name).weight)

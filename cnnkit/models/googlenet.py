@@ -265,10 +265,12 @@ class GoogLeNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)  # (N, 1024, 1, 1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
+        last = [self.fc]
         if auxiliary_heads:
             self.aux1 = AuxiliaryHead(after_4a, num_classes, width, chosen)
             self.aux2 = AuxiliaryHead(after_4d, num_classes, width, chosen)
-        he_initialisation(self, last=self.fc)
+            last += [self.aux1.fc2, self.aux2.fc2]
+        he_initialisation(self, last)
         size = 224 if auxiliary_heads else None
         self.register_forward_pre_hook(ImageCheck(in_channels, size, smallest))
 

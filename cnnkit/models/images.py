@@ -54,22 +54,22 @@ def check_choice(name: str, value: str | int, known: Collection[str | int]) -> N
 
 
 @torch.no_grad()
-def he_initialisation(model: nn.Module, last: nn.Module) -> None:
+def he_initialisation(model: nn.Module, last: Collection[nn.Module]) -> None:
     """Draw the weights before every ReLU from He's normal distribution, and set the biases to 0.
 
     Their variance is 2 / (inputs of a node), which keeps the size of the maps from layer to layer, also where
-    the number of filters falls, as before an inception block's larger filters. The last layer, which no ReLU
-    follows, keeps PyTorch's distribution, and so do batch norm layers.
+    the number of filters falls, as before an inception block's larger filters. The last layers, which no ReLU
+    follows, keep PyTorch's distribution, and so do batch norm layers.
 
     Args:
         model: all its convolutions and linear layers are meant.
-        last: the layer to leave out.
+        last: the layers to leave out.
 
     Source:
         He et al. 2015, equation 10.
     """
     for layer in model.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)) and layer is not last:
+        if isinstance(layer, (nn.Conv2d, nn.Linear)) and layer not in last:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

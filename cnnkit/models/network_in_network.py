@@ -105,7 +105,7 @@ class NetworkInNetwork(nn.Module):
         layers.pop()  # a logit may be negative
         self.features = nn.Sequential(*layers)  # (N, num_classes, 8, 8)
         self.pool = nn.AdaptiveAvgPool2d(1)  # (N, num_classes, 1, 1)
-        he_initialisation(self, last=self.features[-1])
+        he_initialisation(self, [self.features[-1]])
         self.register_forward_pre_hook(ImageCheck(in_channels, smallest=smallest_image(self.features)))
 
     def forward(self, x: Float[Tensor, "N in_channels height width"]) -> Float[Tensor, "N num_classes"]:

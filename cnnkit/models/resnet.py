@@ -289,7 +289,7 @@ class ResNet(nn.Module):
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(before, num_classes)
-        he_initialisation(self, last=self.fc)
+        he_initialisation(self, [self.fc])
         self.register_forward_pre_hook(ImageCheck(in_channels))
 
     def forward(self, x: Float[Tensor, "N in_channels height width"]) -> Float[Tensor, "N num_classes"]:

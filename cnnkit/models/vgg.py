@@ -109,7 +109,7 @@ class VGG(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(units, num_classes),
         )
-        he_initialisation(self, last=self.classifier[-1])
+        he_initialisation(self, [self.classifier[-1]])
         self.register_forward_pre_hook(ImageCheck(in_channels, image_size))
 
     def forward(self, x: Float[Tensor, "N in_channels height width"]) -> Float[Tensor, "N num_classes"]:
