@@ -528,7 +528,7 @@ def _windows(module: Any, axes: int) -> list[Window] | None:
 def _dropped(module: Any, x: Tensor, y: Tensor) -> str:
     """What lies behind the last window, or by how much it hangs over."""
     windows = _windows(module, x.dim() - 2) if x.dim() == y.dim() > 2 else None
-    if windows is None or module.padding == "same":
+    if windows is None:
         return ""
     pixel = "pixel" if len(windows) > 1 else "node"
     texts = []
