@@ -15,6 +15,7 @@ from tqdm import tqdm
 from tyro.conf import Positional
 
 from cnnkit import data, distributed, models
+from cnnkit.models.published import stated
 from cnnkit.recipe import Recipe
 from cnnkit.summary import summary as table
 from cnnkit.train import History, Stopped, fit, is_of_this_launch, load, open_data
@@ -75,8 +76,11 @@ def summary(
     in_channels: int = 1,
     num_classes: int = 10,
     width: float = 1.0,
+    beside: bool = True,
 ) -> None:
     """List the layers of a network: cnnkit summary lenet.
+
+    Where the lecture notes or the paper state numbers, these stand beside them; some papers do so for blocks.
 
     Args:
         model: a network, by its name
@@ -84,10 +88,14 @@ def summary(
         in_channels: 1 for grey images, 3 for colour
         num_classes: size of the last layer
         width: what to multiply the numbers of filters with
+        beside: show, at width 1, what notes and paper state; without, every layer has a row
     """
     network = models.create(model, num_classes, in_channels, image_size, width=width)
     size = image_size or models.MODELS[model].image_size
-    _say(str(table(network, (in_channels, size, size))))
+    columns = stated(model) if beside and width == 1 else {}
+    depths = [name.count(".") + 1 for texts in columns.values() for name in texts]
+    rows = table(network, (in_channels, size, size), depth=max(depths, default=None))
+    _say(str(rows.beside(**columns)))
 
 
 def data_sets(

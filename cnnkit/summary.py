@@ -8,9 +8,10 @@ count too.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from cnnkit.shapes import (
     ReceptiveField,
     Window,
     check_integer,
+    dropped_nodes,
     full_parameters,
     multiply_adds,
     output_size,
@@ -38,7 +40,7 @@ Fields = tuple[ReceptiveField, ...]
 # ---------------------------------------------------------------------- the table
 @dataclass(frozen=True)
 class Row:
-    """One use of a layer.
+    """One use of a layer, or of a block (see `summary`), which sums up its layers.
 
     Attributes:
         name: where the layer is in the model, such as ``"features.0"``; empty for the model itself.
@@ -50,6 +52,9 @@ class Row:
         shared: numbers that it learns but a row above has counted.
         multiply_adds: for one example; None where they are not known.
         receptive_field: one an axis of the input; None where there is none to tell (see `summary`).
+        dropped: what the floor drops behind the last window of a convolution or a pooling (``"1 pixel"``,
+            ``"1 of padding"``), or by how much that window hangs over the edge (``ceil_mode``); empty where
+            the size equation holds. One for all axes, or one an axis where they differ.
     """
 
     name: str
@@ -60,6 +65,7 @@ class Row:
     shared: int
     multiply_adds: int | None
     receptive_field: Fields | None
+    dropped: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,12 +77,14 @@ class Summary:
         input_size: sizes of one example, channels first.
         rows: one for every use of a layer, in the order in which they finish.
         notes: what the table cannot tell, and why; usually empty.
+        columns: the headings that `beside` has added, each with a text for every row and one for the totals.
     """
 
     model: str
     input_size: tuple[int, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -93,39 +101,72 @@ class Summary:
         """The model and the sizes of its input."""
         return f"{self.model}, input {_times(self.input_size)}"
 
+    def beside(self, **columns: Mapping[str, str]) -> Summary:
+        """The same table with more columns: what a book or a paper states of its layers.
+
+        Args:
+            columns: heading -> names of layers, and ``"total"`` for the totals -> texts. Rows without a text
+                stay empty.
+
+        Raises:
+            ValueError: a column names a layer that the table has not; the message lists near names.
+
+        Example:
+            >>> table = summary(nn.Conv2d(1, 6, 5), (1, 28, 28)).beside(paper={"total": "156 parameters"})
+        """
+        names = [*(row.name for row in self.rows), "total"]
+        added = []
+        for heading, texts in columns.items():
+            unknown = [name for name in texts if name not in names]
+            if unknown:
+                near = dict.fromkeys(match for name in unknown for match in get_close_matches(name, names))
+                raise ValueError(
+                    f"{heading} must name layers of the table, got {', '.join(unknown)}; "
+                    f"near names: {', '.join(near) or 'none'}. With a depth, summary has rows for blocks."
+                )
+            added.append((heading, tuple(texts.get(name, "") for name in names)))
+        return replace(self, columns=(*self.columns, *added))
+
     def __str__(self) -> str:
-        lines = [_HEADINGS, *map(self._cells, self.rows), self._totals()]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = [
-            "  ".join(
-                cell.ljust(width) if left else cell.rjust(width)
-                for cell, width, left in zip(line, widths, _LEFT, strict=True)
-            ).rstrip()
-            for line in lines
-        ]
-        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        columns = []
+        for left, cells in self._columns():
+            width = max(map(len, cells))
+            columns.append([cell.ljust(width) if left else cell.rjust(width) for cell in cells])
+        lines = ["  ".join(line) for line in zip(*columns, strict=True)]
+        rule, text = "-" * len(lines[0]), [line.rstrip() for line in lines]
         return "\n".join([self.title, rule, text[0], rule, *text[1:-1], rule, text[-1], *self.notes])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        is_left, columns = zip(*self._columns(), strict=True)
+        headings, *body, totals = zip(*columns, strict=True)
+
         def line(cells: Sequence[str], headings: int, scope: str) -> str:
             tags = [f'th scope="{scope}"'] * headings + ["td"] * (len(cells) - headings)
             return "".join(
                 f'<{tag} style="text-align: {"left" if left else "right"}">{html.escape(cell)}</{tag[:2]}>'
-                for tag, cell, left in zip(tags, cells, _LEFT, strict=True)
+                for tag, cell, left in zip(tags, cells, is_left, strict=True)
             )
 
-        rows = "\n".join(f"<tr>{line(self._cells(row), 1, 'row')}</tr>" for row in self.rows)
+        rows = "\n".join(f"<tr>{line(cells, 1, 'row')}</tr>" for cells in body)
         notes = "".join(f"\n<p>{html.escape(note)}</p>" for note in self.notes)
         return (
             '<table class="dataframe" style="white-space: nowrap">\n'
             f'<caption style="caption-side: top; text-align: left">{html.escape(self.title)}</caption>\n'
-            f"<thead>\n<tr>{line(_HEADINGS, len(_HEADINGS), 'col')}</tr>\n</thead>\n"
+            f"<thead>\n<tr>{line(headings, len(headings), 'col')}</tr>\n</thead>\n"
             f"<tbody>\n{rows}\n</tbody>\n"
-            f"<tfoot>\n<tr>{line(self._totals(), 1, 'row')}</tr>\n</tfoot>\n"
+            f"<tfoot>\n<tr>{line(totals, 1, 'row')}</tr>\n</tfoot>\n"
             f"</table>{notes}"
         )
+
+    def _columns(self) -> list[tuple[bool, tuple[str, ...]]]:
+        """Whether its cells go to the left, heading, rows, total."""
+        lines = [_HEADINGS, *map(self._cells, self.rows), self._totals()]
+        columns = list(zip(_LEFT, zip(*lines, strict=True), strict=True))
+        if any(row.dropped for row in self.rows):
+            columns.insert(3, (True, ("dropped", *(row.dropped for row in self.rows), "")))
+        return columns + [(True, (heading, *texts)) for heading, texts in self.columns]
 
     def _cells(self, row: Row) -> tuple[str, ...]:
         parameters = [f"{row.parameters:,}"] * (row.parameters > 0 or not row.shared)
@@ -164,7 +205,7 @@ def _times(sizes: Iterable[int]) -> str:
 
 
 # ---------------------------------------------------------------------- one example runs through
-def summary(model: nn.Module, input_size: Sequence[int]) -> Summary:
+def summary(model: nn.Module, input_size: Sequence[int], depth: int | None = None) -> Summary:
     """List the layers of a model: volume, parameters, multiply-adds and receptive field of each.
 
     One example of zeros runs through the model, in evaluation mode and without gradients, on the model's
@@ -187,18 +228,23 @@ def summary(model: nn.Module, input_size: Sequence[int]) -> Summary:
     cannot be told, as after a transposed convolution with a stride, whose nodes do not all see equally many
     inputs: then the notes name the operation.
 
+    With a *depth*, modules that are called so deep in the model are blocks: each has one row, which sums up
+    what its layers learn, multiply and drop, and has the output and the receptive field of the block.
+
     Args:
         model: any `torch.nn.Module` that takes one tensor.
         input_size: sizes of one example without the batch: (C, H, W) for images, (C, n) for rows, (n,) for
             vectors.
+        depth: 1 for rows of what the model itself calls, 2 for what these call, and so on; if not given, all
+            layers have rows.
 
     Returns:
         The table, with rows and totals as data.
 
     Raises:
-        TypeError: the model is no module, or the sizes are no integers.
-        ValueError: there is no size or one below 1, the model has parameters without a size yet, or it
-            refuses the input (the message names the layer and the shapes).
+        TypeError: the model is no module, or the sizes or the depth are no integers.
+        ValueError: there is no size, one or the depth is below 1, the model has parameters without a size
+            yet, or it refuses the input (the message names the layer and the shapes).
 
     Example:
         >>> table = summary(nn.Conv2d(1, 6, kernel_size=5), input_size=(1, 28, 28))
@@ -208,6 +254,7 @@ def summary(model: nn.Module, input_size: Sequence[int]) -> Summary:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {model!r} of type {type(model).__name__}")
     sizes = _sizes(input_size)
+    depth = None if depth is None else check_integer("depth", depth)
     tensors = [*model.named_parameters(), *model.named_buffers()]
     for name, tensor in tensors:
         if is_lazy(tensor):
@@ -215,7 +262,7 @@ def summary(model: nn.Module, input_size: Sequence[int]) -> Summary:
     like = next((tensor for _, tensor in tensors if tensor.is_floating_point()), torch.empty(0))
     with torch.inference_mode(False), torch.no_grad(), _unchanged(model):
         x = torch.zeros(1, *sizes, device=like.device, dtype=like.dtype)
-        with _Listener(model, x) as listener:
+        with _Listener(model, x, depth) as listener:
             try:
                 model(x)
             except torch.OutOfMemoryError:
@@ -268,13 +315,15 @@ class _Call:
     x: Tensor | None
     is_layer: bool
     flops_before: int
+    rows_before: int
     flops_inside: int = 0
 
 
 class _Listener:
     """Hooks on all modules, which write a row whenever a layer has run."""
 
-    def __init__(self, model: nn.Module, x: Tensor) -> None:
+    def __init__(self, model: nn.Module, x: Tensor, depth: int | None) -> None:
+        self.depth = depth
         self.names = {module: name for name, module in model.named_modules()}
         self.follower = _Follower(x)
         self.rows: list[Row] = []
@@ -285,7 +334,7 @@ class _Listener:
 
     def __enter__(self) -> _Listener:
         for module in self.names:
-            self.handles.append(module.register_forward_pre_hook(self.before, with_kwargs=True))
+            self.handles.append(module.register_forward_pre_hook(self.before, prepend=True, with_kwargs=True))
             self.handles.append(module.register_forward_hook(self.after))
         self.follower.__enter__()
         return self
@@ -299,7 +348,9 @@ class _Listener:
         # what a layer calls, such as the modules of a parametrised weight, belongs to the layer
         inside = bool(self.running) and self.running[-1].is_layer
         x = next(_tensors((args, kwargs)), None)
-        self.running.append(_Call(module, x, inside or _is_layer(module), self.follower.flops))
+        self.running.append(
+            _Call(module, x, inside or _is_layer(module), self.follower.flops, len(self.rows))
+        )
         self.follower.place = self.describe(module)
 
     def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -312,6 +363,8 @@ class _Listener:
                 self.follower.leave_layer(module, call.x, y)
                 products = _products(module, call.x, y, counted=products)
             self.write(call, y, products)
+            if len(self.running) - 1 == self.depth and not call.is_layer:
+                self.fold(call, y)
             if caller is not None:
                 caller.flops_inside += flops
         if caller is not None:
@@ -328,21 +381,33 @@ class _Listener:
             return
         if products is None:
             self.notes.append(f"The multiply-adds of {self.describe(module)} are not known.")
+        row = self.row(module, y)
+        if call.is_layer:
+            dropped = _dropped(module, call.x, y) if call.x is not None and y is not None else ""
+            row = replace(row, settings=_settings(module), dropped=dropped)
+        shared = sum(parameters.values()) - new
+        self.rows.append(replace(row, parameters=new, shared=shared, multiply_adds=products))
+
+    def fold(self, call: _Call, y: Tensor | None) -> None:
+        """Put the row of a block in place of those of its layers."""
+        rows = self.rows[call.rows_before :]
+        block = replace(
+            self.row(call.module, y),
+            parameters=sum(row.parameters for row in rows),
+            shared=sum(row.shared for row in rows),
+            multiply_adds=sum(row.multiply_adds or 0 for row in rows),
+            dropped=", ".join(dict.fromkeys(row.dropped for row in rows if row.dropped)),
+        )
+        self.rows[call.rows_before :] = [block]
+
+    def row(self, module: nn.Module, y: Tensor | None) -> Row:
+        """What a row tells of the output, and nothing else."""
+        output = None if y is None else tuple(y.shape[1:] if y.shape[:1] == (1,) else y.shape)
         seen = None if y is None else self.follower.seen.get(y)
         if seen is not None and seen.lost_in:
             self.notes.append(f"Receptive fields are not known after {seen.lost_in}.")
-        self.rows.append(
-            Row(
-                name=self.names[module],
-                type=type(module).__name__,
-                settings=_settings(module) if call.is_layer else "",
-                output=None if y is None else tuple(y.shape[1:] if y.shape[:1] == (1,) else y.shape),
-                parameters=new,
-                shared=sum(parameters.values()) - new,
-                multiply_adds=products,
-                receptive_field=seen.fields if seen is not None and seen.is_grid else None,
-            )
-        )
+        field = seen.fields if seen is not None and seen.is_grid else None
+        return Row(self.names[module], type(module).__name__, "", output, 0, 0, 0, field)
 
     def write_uncalled(self) -> None:
         """Write the rows of modules that have parameters, but did not run."""
@@ -454,7 +519,29 @@ def _windows(module: Any, axes: int) -> list[Window] | None:
         P = (0,) * axes
     if getattr(module, "transposed", False):
         return _transposed_windows(F, S, P, d)
-    return [Window(*sizes) for sizes in zip(F, S, P, d, strict=True)]
+    try:
+        return [Window(*sizes) for sizes in zip(F, S, P, d, strict=True)]
+    except (TypeError, ValueError):  # attributes of these names that mean something else
+        return None
+
+
+def _dropped(module: Any, x: Tensor, y: Tensor) -> str:
+    """What lies behind the last window, or by how much it hangs over."""
+    windows = _windows(module, x.dim() - 2) if x.dim() == y.dim() > 2 else None
+    if windows is None:
+        return ""
+    pixel = "pixel" if len(windows) > 1 else "node"
+    texts = []
+    for n, n_out, w in zip(x.shape[2:], y.shape[2:], windows, strict=True):
+        left_over = n + 2 * w.padding - (n_out - 1) * w.stride - (w.kernel_size - 1) * w.dilation - 1
+        if not -w.stride * getattr(module, "ceil_mode", False) <= left_over < w.stride:
+            return ""  # the attributes do not fit the sizes
+        nodes, inputs = dropped_nodes(n, **vars(w)) if left_over > 0 else (0, 0)
+        parts = [f"{inputs} {pixel}" + "s" * (inputs > 1)] * (inputs > 0)
+        parts += [f"{nodes - inputs} of padding"] * (nodes > inputs)
+        parts += [f"hangs over by {-left_over}"] * (left_over < 0)
+        texts.append(" + ".join(parts))
+    return " × ".join(text or "0" for text in texts) if len(set(texts)) > 1 else texts[0]
 
 
 def _transposed_windows(F: Sequence[int], S: Any, P: Any, d: Any) -> list[Window] | None:

@@ -14,10 +14,12 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnkit.layers import Conv2d, LocallyConnected1d, from_scratch
-from cnnkit.models.lenet import LeNet
+from cnnkit.models import create
+from cnnkit.models.lenet import LeNet, LeNet5
 from cnnkit.shapes import (
     ReceptiveField,
     Window,
+    dropped_nodes,
     full_parameters,
     local_parameters,
     multiply_adds,
@@ -143,6 +145,195 @@ def test_settings_are_short_and_show_what_is_not_the_default():
         "BatchNorm2d ",
     ]
     assert rows(nn.Conv1d(1, 4, 5, padding="same"), (1, 9))[""].settings == "5, 4, P=same"
+
+
+# ---------------------------------------------------------------------- what the floor drops
+def dropped(model, input_size):
+    return {row.name: row.dropped for row in summary(model, input_size).rows if row.dropped}
+
+
+def on_meta(name, **options):
+    with torch.device("meta"):  # sizes, no numbers
+        return create(name, 1000, 3, **options)
+
+
+def test_alexnets_image_of_224_pixels_fits_with_no_padding():
+    # 224 + 2 * 2 = 54 * 4 + 11 + 1: one of the four padded columns is not reached
+    assert dropped(on_meta("alexnet_notes"), (3, 224, 224)) == {"features.0": "1 of padding"}
+    assert dropped_nodes(224, 11, 4, 2) == (1, 0)
+    assert dropped(on_meta("alexnet"), (3, 227, 227)) == {}
+
+
+def test_resnet_drops_padding_five_times_and_a_pixel_in_three_shortcuts():
+    model = on_meta("resnet18")
+    assert dropped(model, (3, 224, 224)) == {
+        **dict.fromkeys(["conv1", "maxpool"], "1 of padding"),
+        **dict.fromkeys([f"layer{i}.0.conv1" for i in (2, 3, 4)], "1 of padding"),
+        **dict.fromkeys([f"layer{i}.0.downsample.0" for i in (2, 3, 4)], "1 pixel"),
+    }
+    assert "dropped" not in str(summary(model, (3, 225, 225)))
+    table = summary(model, (3, 224, 225))
+    assert table.rows[0].dropped == "1 of padding × 0"
+    lines = str(table).splitlines()
+    assert re.split("  +", lines[2]) == [
+        "layer", "type", "output", "dropped", "parameters", "multiply-adds", "receptive field", "jump"
+    ]  # fmt: skip
+    assert "64 × 112 × 113  1 of padding × 0  " in lines[4]
+    cells = [[text for _, _, text in row] for row in Table(table._repr_html_()).rows]
+    assert [row[3] for row in cells] == ["dropped", *(row.dropped for row in table.rows), ""]
+
+
+def test_with_ceil_mode_windows_hang_over():
+    assert dropped(on_meta("googlenet"), (3, 224, 224)) == {
+        "conv1.conv": "1 of padding",
+        **dict.fromkeys([f"maxpool{i}" for i in (1, 2, 3, 4)], "hangs over by 1"),
+    }
+    assert dropped(nn.AvgPool2d(2, 3, ceil_mode=True), (1, 7, 8)) == {"": "hangs over by 1 × 0"}
+    # the third window would begin behind the last pixel, so that there is none
+    assert dropped(nn.MaxPool2d(2, 3, padding=1, ceil_mode=True), (1, 5, 5)) == {"": "1 pixel + 1 of padding"}
+    assert dropped(nn.MaxPool2d(3, 2, ceil_mode=True), (1, 2, 2)) == {"": "hangs over by 1"}
+
+
+def test_vgg_drops_a_pixel_wherever_a_size_is_odd():
+    # 35 -> 17 -> 8 -> 4 -> 2 -> 1
+    expected = {"features.2": "1 pixel", "features.5": "1 pixel"}
+    assert dropped(on_meta("vgg11", image_size=35), (3, 35, 35)) == expected
+    assert dropped(nn.MaxPool2d(4), (1, 35, 38)) == {"": "3 pixels × 2 pixels"}
+    assert dropped(nn.MaxPool1d(4), (1, 35)) == {"": "3 nodes"}
+
+
+@settings(max_examples=60)
+@given(
+    n=st.integers(1, 12),
+    window=st.builds(Window, st.integers(1, 3), st.integers(1, 4), st.integers(0, 2), st.integers(1, 2)),
+)
+def test_what_is_dropped_gets_no_gradient(n, window):
+    F, S, P, d = vars(window).values()
+    assume(n + 2 * P > (F - 1) * d)
+    layer = nn.Conv1d(1, 1, F, S, P, d)
+    text = dropped(layer, (1, n)).get("", "")
+    nodes, zeros = (re.search(rf"(\d+) {what}", text) for what in ("node", "of padding"))
+    x = torch.zeros(1, 1, n + 2 * P, requires_grad=True)  # padded by hand
+    functional.conv1d(x, torch.ones(1, 1, F), None, S, 0, d).sum().backward()
+    behind = n + 2 * P - 1 - int(x.grad.flatten().nonzero().max())
+    assert (int(nodes[1]) if nodes else 0) == max(0, behind - P)
+    assert (int(zeros[1]) if zeros else 0) == min(behind, P)
+    assert dropped(from_scratch(layer), (1, n)).get("", "") == text
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+def test_layers_that_drop_nothing_are_not_accused():
+    class Misnamed(nn.Module):
+        kernel_size, stride, padding = 3, 1, (1, 2, 3, 4)
+
+        def forward(self, x):
+            return x * 1
+
+    for layer in (
+        Misnamed(),
+        nn.Conv2d(1, 1, 4, padding="same"),
+        nn.Conv2d(1, 1, 3, stride=2, padding="valid"),
+        nn.ConvTranspose2d(1, 1, 3, stride=2),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Upsample(scale_factor=2),
+    ):
+        assert dropped(layer, (1, 9, 9)) == {}, layer
+
+
+# ---------------------------------------------------------------------- blocks
+@pytest.mark.parametrize(
+    ("build", "size"),
+    [
+        (lambda: on_meta("googlenet"), (3, 224, 224)),
+        (lambda: on_meta("resnet18"), (3, 224, 224)),
+        (LeNet5, (1, 32, 32)),
+        (lambda: from_scratch(LeNet()), (1, 28, 28)),
+    ],
+)
+def test_blocks_sum_up_their_layers(build, size):
+    model = build()
+    layers = summary(model, size)
+    for depth in (1, 2, 3):
+        table = summary(model, size, depth=depth)
+        assert (table.parameters, table.multiply_adds) == (layers.parameters, layers.multiply_adds)
+        # a list has a name, but is not called
+        assert all(row.name.replace("filters.", "").count(".") < depth for row in table.rows)
+        assert table.notes == layers.notes
+        for row in table.rows:
+            of_block = [r for r in layers.rows if r.name == row.name or r.name.startswith(f"{row.name}.")]
+            assert row.parameters == sum(r.parameters for r in of_block)
+            assert row.multiply_adds == sum(r.multiply_adds for r in of_block)
+            assert set(row.dropped.split(", ")) - {""} == {r.dropped for r in of_block} - {""}
+    assert str(summary(model, size, depth=9)) == str(layers)
+
+
+def test_a_block_has_the_receptive_field_of_its_output():
+    rows = {row.name: row for row in summary(on_meta("googlenet"), (3, 224, 224), depth=1).rows}
+    # the 5 x 5 branch reaches farthest: 2 jumps more than what comes in, on each side
+    (before, *_), (after, *_) = (rows[name].receptive_field for name in ("maxpool2", "inception3a"))
+    assert after == ReceptiveField(before.size + 4 * 8, jump=8, start=before.start - 2 * 8)
+    assert rows["inception3a"].output == (256, 28, 28)
+    assert (rows["inception3a"].type, rows["inception3a"].settings) == ("Inception", "")
+    (block,) = summary(nn.Sequential(nn.Sequential(SideBySide())), (1, 8, 8), depth=1).rows
+    assert block.receptive_field is None
+    (block,) = summary(
+        nn.Sequential(nn.Sequential(nn.Conv2d(1, 2, 3), SideBySide())), (1, 8, 8), depth=1
+    ).rows
+    assert (block.output, block.receptive_field) == ((2, 6, 12), None)
+
+
+def test_what_a_list_holds_are_blocks_too():
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks = nn.ModuleList(nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU()) for _ in range(2))
+
+        def forward(self, x):
+            return self.blocks[1](self.blocks[0](x))
+
+    table = summary(Listed(), (1, 8, 8), depth=1)
+    assert [(row.name, row.parameters) for row in table.rows] == [("blocks.0", 10), ("blocks.1", 10)]
+
+
+def test_a_block_used_twice_learns_once():
+    block = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU())
+    table = summary(nn.Sequential(block, block), (1, 8, 8), depth=1)
+    assert [(row.parameters, row.shared, row.multiply_adds) for row in table.rows] == [
+        (10, 0, 324),
+        (0, 10, 144),
+    ]
+
+
+# ---------------------------------------------------------------------- columns beside
+def test_beside_adds_columns():
+    table = summary(LeNet(), (1, 28, 28))
+    wider = table.beside(notes={"features.0": "6 of <5×5>", "total": "few"}, paper={"classifier.5": "10"})
+    assert wider.rows == table.rows
+    assert [(heading, len(texts)) for heading, texts in wider.columns] == [("notes", 13), ("paper", 13)]
+    lines = str(wider).splitlines()
+    assert lines[2].endswith("  jump  notes       paper")
+    assert lines[4].endswith("    1  6 of <5×5>")
+    assert lines[5].endswith("    1")
+    assert lines[15].endswith("    -              10")
+    assert lines[17].endswith("416,520" + " " * 25 + "few")
+    # what stood there before stands there still
+    before = LENET.splitlines()
+    assert [line[: len(old)].rstrip() for line, old in zip(lines, before, strict=True)] == before
+    rows = [[text for _, _, text in row] for row in Table(wider._repr_html_()).rows]
+    assert [row[-2:] for row in rows if any(row[-2:])] == [
+        ["notes", "paper"], ["6 of <5×5>", ""], ["", "10"], ["few", ""]
+    ]  # fmt: skip
+    assert "<5×5>" not in wider._repr_html_()
+    assert table.beside() == table
+    assert table.beside(notes={"total": "few"}).beside(paper={}).columns[0][1][-1] == "few"
+    assert hash(wider) != hash(table)
+
+
+def test_a_layer_used_twice_has_its_text_twice():
+    conv = nn.Conv2d(1, 1, 3)
+    assert summary(nn.Sequential(conv, conv), (1, 8, 8)).beside(a={"0": "b"}).columns == (
+        ("a", ("b", "b", "")),
+    )
 
 
 # ---------------------------------------------------------------------- counts
@@ -660,6 +851,18 @@ def test_runs_on_the_gpu_without_touching_its_random_state():
         (lambda: summary(LeNet(), 28), TypeError, r"input_size must hold the sizes of one example without the batch.*\(3, 224, 224\), got 28"),
         (lambda: summary(LeNet(), "28"), TypeError, "input_size must hold the sizes.*got '28'"),
         (lambda: summary(LeNet(), ()), ValueError, "input_size must hold the sizes.*got none"),
+        (lambda: summary(LeNet(), (1, 28, 28), depth=0), ValueError, "depth must be at least 1, got 0"),
+        (lambda: summary(LeNet(), (1, 28, 28), depth="1"), TypeError, "depth must be an integer, got '1'"),
+        (
+            lambda: summary(LeNet(), (1, 28, 28)).beside(notes={"features.9": "a", "features.0": "b", "x": "c"}),
+            ValueError,
+            "notes must name layers of the table, got features.9, x; near names: features.[0-5], .*With a depth, summary has rows for blocks",
+        ),
+        (
+            lambda: summary(LeNet(), (1, 28, 28), depth=1).beside(notes={"x": "c"}),
+            ValueError,
+            "notes must name layers of the table, got x; near names: none",
+        ),
         (lambda: summary(LeNet(), (1, 28.0, 28)), TypeError, r"input_size\[1\] must be an integer, got 28.0"),
         (lambda: summary(LeNet(), (1, 28, 0)), ValueError, r"input_size\[2\] must be at least 1, got 0"),
         (lambda: summary(nn.LazyConv2d(1, 3), (1, 8, 8)), ValueError, "weight has no size yet"),
