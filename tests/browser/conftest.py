@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 from built_site import BROWSERS, ROOT, SITE, QuietHandler, Record, unavailable
+from figure_page import PAGE, THEMES
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from cnnkit.figures.figure import Figure
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +78,24 @@ def open_page(browser: Browser) -> Iterator[Callable[..., tuple[Page, Record]]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def show(open_page: Callable[..., tuple[Page, Record]], tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """A function that opens a page with figures that react; at the end nothing must have gone wrong on it."""
+    records = []
+
+    def show(*shown: Figure, scheme: str = "light", width: int = 1280) -> Page:
+        path = tmp_path / f"page{len(records)}.html"
+        outputs = "".join(figure._repr_html_() for figure in shown)
+        path.write_text(PAGE.format(colours=THEMES[scheme], figures=outputs), encoding="utf-8")
+        page, record = open_page(path.as_uri(), scheme, width)
+        records.append(record)
+        return page
+
+    yield show
+    for record in records:
+        assert record.problems == []
 
 
 @pytest.fixture(scope="session")

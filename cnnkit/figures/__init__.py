@@ -1,0 +1,8 @@
+"""Figures that react on the page itself: no kernel, no network.
+
+Each function returns a `cnnkit.figures.figure.Figure`, which shows itself as the last line of a cell.
+"""
+
+from cnnkit.figures.windows import output_size
+
+__all__ = ["output_size"]
