@@ -71,6 +71,7 @@ def test_channels_last(name):
 WITH_BATCH_NORM = [name for name in MODELS if name.startswith("resnet") or name.endswith("_bn")]
 
 
+@pytest.mark.compile  # torch.fx follows the model with proxies, which are no tensors
 @pytest.mark.parametrize(
     ("name", "options"),
     [(name, {}) for name in WITH_BATCH_NORM]

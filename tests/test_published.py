@@ -190,3 +190,15 @@ def test_the_order_is_that_of_the_network():
         texts = TABLES[source][name]
         names = [row.name for row in table_of(name, build(name), texts).rows] + ["total"]
         assert list(texts) == sorted(texts, key=names.index)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [(source, name) for source, name in STATED if name.startswith(("alexnet", "vgg"))]
+)
+def test_filters_and_units_are_stated_of_the_layers_that_learn(source, name):
+    with torch.device("meta"):
+        model = create(name)
+    learn = {path for path, layer in model.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))}
+    stated_of = set(TABLES[source][name])
+    assert learn <= stated_of
+    assert {path for path in stated_of if path.startswith("classifier")} <= learn
