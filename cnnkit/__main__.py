@@ -73,8 +73,8 @@ def evaluate(checkpoint: Positional[Path], data: str | None = None, device: str 
 def summary(
     model: Positional[str],
     image_size: int | None = None,
-    in_channels: int = 1,
-    num_classes: int = 10,
+    in_channels: int | None = None,
+    num_classes: int | None = None,
     width: float = 1.0,
     beside: bool = True,
 ) -> None:
@@ -85,16 +85,20 @@ def summary(
     Args:
         model: a network, by its name
         image_size: height and width of the input; if not given, the paper's
-        in_channels: 1 for grey images, 3 for colour
-        num_classes: size of the last layer
+        in_channels: 1 for grey images, 3 for colour; if not given, the paper's
+        num_classes: size of the last layer; if not given, the paper's
         width: what to multiply the numbers of filters with
-        beside: show, at width 1, what notes and paper state; without, every layer has a row
+        beside: show what notes and paper state of just this network; without, every layer has a row
     """
-    network = models.create(model, num_classes, in_channels, image_size, width=width)
-    size = image_size or models.MODELS[model].image_size
-    columns = stated(model) if beside and width == 1 else {}
+    paper = models.find(model)
+    size, channels = image_size or paper.image_size, in_channels or paper.in_channels
+    classes = num_classes or paper.num_classes
+    network = models.create(model, classes, channels, size, width=width)
+    given = (size, channels, classes, width)
+    is_papers = given == (paper.image_size, paper.in_channels, paper.num_classes, 1)
+    columns = stated(model) if beside and is_papers else {}
     depths = [name.count(".") + 1 for texts in columns.values() for name in texts]
-    rows = table(network, (in_channels, size, size), depth=max(depths, default=None))
+    rows = table(network, (channels, size, size), depth=max(depths, default=None))
     _say(str(rows.beside(**columns)))
 
 

@@ -86,6 +86,45 @@ def test_create_passes_options_on():
 
 
 @pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("wrong", "near"), [("VGG16", "vgg16"), ("ResNet-18", "resnet18"), ("GoogLeNet", "googlenet"), (18, "")]
+)
+def test_near_names_of_other_spellings(wrong, near):
+    with pytest.raises(ValueError, match=rf"^model must be one of .*; got {wrong!r}.*{near}"):
+        create(wrong)
+
+
+def test_images_may_be_given_by_name():
+    model, x = LeNet(), torch.zeros(1, 1, 28, 28)
+    assert torch.equal(model(x=x), model(x))
+
+
+@pytest.mark.bad_input
+def test_no_image_at_all():
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'x'"):
+        LeNet()()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("name", "side", "message"),
+    [
+        ("lenet", 8, "images with 8 pixels on a side are too small, 12 are the least: layer 'features.3'"),
+        ("alexnet", 40, "67 are the least: layer 'features.14' .* no n' of at least 1 solves"),
+        ("vgg11", 31, "32 are the least: layer 'features.20'"),
+        ("network_in_network_imagenet", 38, "39 are the least: layer 'features.20'"),
+        ("googlenet", 30, "31 are the least: layer 'maxpool4'"),
+        ("fcn8s", 16, "32 are the least: layer 'to_pool5.6'"),
+    ],
+)
+def test_images_too_small_for_a_network_name_the_layer(name, side, message):
+    model = create(name, **NARROW[name])
+    for shape in ((1, 1, side, side), (1, 1, 96, side)):
+        with pytest.raises(ValueError, match=message):
+            model(torch.zeros(shape))
+
+
+@pytest.mark.bad_input
 def test_create_lists_all_names_and_near_ones():
     with pytest.raises(
         ValueError, match=r"^model must be one of .*lenet.*; got 'LeNet'\. Did you mean .*lenet"

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -76,7 +77,7 @@ WITH_BATCH_NORM = [name for name in MODELS if name.startswith("resnet") or name.
     ("name", "options"),
     [(name, {}) for name in WITH_BATCH_NORM]
     + [("googlenet", {"variant": "torchvision"})]
-    + [("resnet20", {"kind": kind}) for kind in ("B", "C", "none")]
+    + [("resnet20", {"shortcut": kind}) for kind in ("B", "C", "none")]
     + [("resnet50", {"stride_in_1x1": True})],
 )
 @torch.no_grad()
@@ -85,6 +86,14 @@ def test_folded(name, options):
     folded = fold_batchnorm(model)
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
     check_as_exact_as_eager(model, x, folded(x))
+
+
+@pytest.mark.compile
+@torch.no_grad()
+def test_folded_inside_another_model():
+    model, x = network("resnet20")
+    inside = nn.Sequential(nn.Identity(), model)
+    check_as_exact_as_eager(inside, x, fold_batchnorm(inside)(x))
 
 
 @pytest.mark.bad_input
@@ -102,7 +111,7 @@ def test_batch_norm_before_its_convolution_is_not_folded():
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [(name, {}) for name in MODELS if name not in ("resnet101", "resnet152", "resnet110")]
+    [(name, {}) for name in MODELS]
     + [("googlenet", {"variant": "torchvision"}), ("resnet20", {"pre_activation": True})],
 )
 def test_on_our_operators(name, options):
@@ -124,7 +133,6 @@ def test_on_our_operators(name, options):
 @pytest.mark.parametrize("name", ["lenet", "resnet18"])
 @torch.no_grad()
 def test_onnx(name, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
     model, x = network(name)
     path = tmp_path / "model.onnx"
     batch = torch.export.Dim("batch", min=1)

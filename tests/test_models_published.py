@@ -499,7 +499,7 @@ def test_resnet_for_cifar(depth, millions):
     assert volumes(rows.rows, "Conv2d") == expected
     assert volumes(rows.rows, "Linear") == [(10,)]
     # shortcuts A learn nothing: as many parameters as the plain network
-    assert table(ResNet, 32, depth=depth, num_classes=10, kind="none").parameters == rows.parameters
+    assert table(ResNet, 32, depth=depth, num_classes=10, shortcut="none").parameters == rows.parameters
 
 
 def test_exact_parameters_of_resnet():
@@ -513,7 +513,8 @@ def test_exact_parameters_of_resnet():
 
 def test_shortcuts_cost_what_their_kind_says():
     a, b, c, none = (
-        table(ResNet, 32, depth=20, num_classes=10, kind=kind).parameters for kind in ("A", "B", "C", "none")
+        table(ResNet, 32, depth=20, num_classes=10, shortcut=kind).parameters
+        for kind in ("A", "B", "C", "none")
     )
 
     def projection(before, after):

@@ -13,7 +13,15 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cnnkit.models.images import ImageCheck, check_choice, check_sizes, he_initialisation, scaled, size_after
+from cnnkit.models.images import (
+    ImageCheck,
+    check_choice,
+    check_sizes,
+    he_initialisation,
+    scaled,
+    size_after,
+    smallest_image,
+)
 
 
 class Variant(NamedTuple):
@@ -75,8 +83,8 @@ class AlexNet(nn.Module):
 
     Raises:
         TypeError: a number is not an integer.
-        ValueError: an unknown variant, a number below 1, groups that do not divide in_channels of a layer, an
-            image too small for the network (the message names the layer where it runs out), or (in
+        ValueError: an unknown variant, a number below 1, other groups than 1 and 2, an image
+            too small for the network (the message names the layer where it runs out), or (in
             ``forward``) an input of another shape.
 
     Example:
@@ -99,7 +107,8 @@ class AlexNet(nn.Module):
         chosen = VARIANTS[variant]
         image_size = chosen.image_size if image_size is None else image_size
         g = chosen.groups if groups is None else groups
-        check_sizes(num_classes=num_classes, in_channels=in_channels, image_size=image_size, groups=g)
+        check_choice("groups", g, (1, 2))
+        check_sizes(num_classes=num_classes, in_channels=in_channels, image_size=image_size)
         normalise = chosen.local_response_norm if local_response_norm is None else local_response_norm
         c1, c2, c3, c4, c5 = (scaled(filters, width, multiple_of=g) for filters in chosen.filters)
         units = scaled(4096, width)
@@ -133,7 +142,9 @@ class AlexNet(nn.Module):
         hidden = [drop1, *full1, drop2, *full2] if chosen.dropout_before else [*full1, drop1, *full2, drop2]
         self.classifier = nn.Sequential(*hidden, nn.Linear(units, num_classes))
         he_initialisation(self, [self.classifier[-1]])
-        self.register_forward_pre_hook(ImageCheck(in_channels, image_size))
+        self.register_forward_pre_hook(
+            ImageCheck(in_channels, image_size, smallest_image(self.features)), with_kwargs=True
+        )
 
     def forward(self, x: Float[Tensor, "N in_channels height width"]) -> Float[Tensor, "N num_classes"]:
         """Return the logits of a batch of images."""

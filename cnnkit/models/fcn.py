@@ -2,7 +2,8 @@
 
 Source: Long, Shelhamer and Darrell, "Fully convolutional networks for semantic segmentation" (2015). Their
 network pads the image by 100 pixels and crops the result; here the convolution that replaces the first fully
-connected layer is padded instead, and sizes agree without cropping.
+connected layer is padded instead, and sizes agree without cropping. There the last enlargement stays
+bilinear; here it learns, too (86,016 of the weights below), and the coarsest scores do not start at 0.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class FCN(nn.Module):
         for name in ("score_pool4", "score_pool3"):
             if hasattr(self, name):  # so that the finer network starts as the coarser one
                 nn.init.zeros_(getattr(self, name).weight)
-        self.register_forward_pre_hook(ImageCheck(in_channels, multiple_of=32))
+        self.register_forward_pre_hook(ImageCheck(in_channels, smallest=32, multiple_of=32), with_kwargs=True)
 
     def forward(
         self, x: Float[Tensor, "N in_channels height width"]

@@ -193,9 +193,11 @@ class GoogLeNet(nn.Module):
         in_channels: 1 for grey images, 3 for colour.
         width: what to multiply the numbers of filters with.
         auxiliary_heads: two classifiers in the middle, in training only; the images must then be 224x224.
+            `cnnkit.train.fit` trains without them.
         variant: ``"paper"``; or ``"torchvision"``, whose trained weights torchvision offers (6,624,904
-            parameters without the heads).
-        dropout: the probability of dropping a node before the last layer.
+            parameters without the heads). These expect images normalised with mean 0.5 and deviation 0.5 in
+            each channel, as torchvision's ``transform_input`` makes them.
+        dropout: the probability of dropping a node before the last layer; torchvision has 0.2.
 
     Shape:
         Input (N, in_channels, height, width), of any size that is not too small; output (N, num_classes):
@@ -272,7 +274,7 @@ class GoogLeNet(nn.Module):
             last += [self.aux1.fc2, self.aux2.fc2]
         he_initialisation(self, last)
         size = 224 if auxiliary_heads else None
-        self.register_forward_pre_hook(ImageCheck(in_channels, size, smallest))
+        self.register_forward_pre_hook(ImageCheck(in_channels, size, smallest), with_kwargs=True)
 
     def forward(
         self, x: Float[Tensor, "N in_channels height width"]

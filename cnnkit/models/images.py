@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cnnkit.shapes import check_integer
 
@@ -21,14 +21,14 @@ def scaled(channels: int, width: float | int, multiple_of: int = 1) -> int:
         multiple_of: the number of groups that share the filters.
 
     Raises:
-        ValueError: width is not above 0.
+        ValueError: width is no finite number above 0.
 
     Example:
         >>> scaled(96, 1 / 8), scaled(6, 0.01)
         (12, 1)
     """
-    if not width > 0:
-        raise ValueError(f"width must be above 0, got {width}")
+    if isinstance(width, str) or not 0 < width < float("inf"):
+        raise ValueError(f"width must be a finite number above 0, got {width!r}")
     return multiple_of * max(1, round(channels * width / multiple_of))
 
 
@@ -79,8 +79,8 @@ def he_initialisation(model: nn.Module, last: Collection[nn.Module]) -> None:
 def size_after(layers: nn.Module, image_size: int, prefix: str = "") -> int:
     """Height and width of the maps behind all convolutions and poolings of a chain, for square images.
 
-    Layers are taken in the order in which the model names them. Blocks with branches fit in as long as each
-    branch keeps the size, as those of inception blocks do.
+    Layers are taken in the order in which the model names them. Branches fit in as long as each keeps the
+    size, as those of inception blocks do; side by side, other convolutions would be taken for a chain.
 
     Args:
         layers: such as the ``features`` of a network.
@@ -99,7 +99,7 @@ def size_after(layers: nn.Module, image_size: int, prefix: str = "") -> int:
     except _TooSmallError as error:
         fits = smallest_image(layers)
         raise ValueError(
-            f"images of {image_size}x{image_size} pixels are too small, {fits}x{fits} is the least: {error}"
+            f"images with {image_size} pixels on a side are too small, {fits} are the least: {error}"
         ) from None
 
 
@@ -157,18 +157,22 @@ class ImageCheck:
     smallest: int = 1
     multiple_of: int = 1
 
-    def __call__(self, model: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def __call__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Check the images.
 
         Raises:
             ValueError: they have not the shape (N, in_channels, height, width), or not a size that fits.
         """
-        x, size = inputs[0], self.image_size
-        sizes = "height, width" if size is None else f"{size}, {size}"
-        if x.dim() != 4 or x.shape[1] != self.in_channels or (size and x.shape[2:] != (size, size)):
-            raise ValueError(f"x must have shape (N, {self.in_channels}, {sizes}), got {tuple(x.shape)}")
-        if min(x.shape[2:]) < self.smallest:
+        x, size = args[0] if args else kwargs.get("x"), self.image_size
+        if not isinstance(
+            x, Tensor
+        ):  # what `torch.fx` sends through, or nothing: forward says what is missing
+            return
+        if x.dim() == 4 and min(x.shape[2:]) < self.smallest:
             size_after(model, min(x.shape[2:]))
+        if x.dim() != 4 or x.shape[1] != self.in_channels or (size and x.shape[2:] != (size, size)):
+            sizes = "height, width" if size is None else f"{size}, {size}"
+            raise ValueError(f"x must have shape (N, {self.in_channels}, {sizes}), got {tuple(x.shape)}")
         if x.shape[2] % self.multiple_of or x.shape[3] % self.multiple_of:
             raise ValueError(
                 f"height and width of x must be multiples of {self.multiple_of}, got shape {tuple(x.shape)}"

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cnnkit.models.images import ImageCheck, check_choice, check_sizes, scaled
+from cnnkit.models.images import ImageCheck, check_choice, check_sizes, scaled, smallest_image
 
 Activation = Literal["relu", "sigmoid"]
 Pool = Literal["max", "average"]
@@ -74,7 +74,9 @@ class LeNet(nn.Module):
             f(),
             nn.Linear(f2, num_classes),
         )
-        self.register_forward_pre_hook(ImageCheck(in_channels, image_size=28))
+        self.register_forward_pre_hook(
+            ImageCheck(in_channels, 28, smallest_image(self.features)), with_kwargs=True
+        )
 
     def forward(self, x: Float[Tensor, "N in_channels 28 28"]) -> Float[Tensor, "N num_classes"]:
         """Return the logits of a batch of images."""
@@ -190,9 +192,11 @@ class LeNet5(nn.Module):
             nn.Linear(120, 84),  # F6: (N, 84)
             ScaledTanh(),
         )
-        codes = torch.randint(2, (num_classes, 84), generator=torch.Generator().manual_seed(1998))
-        self.register_buffer("codes", 2.0 * codes - 1)
-        self.register_forward_pre_hook(ImageCheck(in_channels, image_size=32))
+        codes = torch.randint(
+            2, (num_classes, 84), generator=torch.Generator().manual_seed(1998), device="cpu"
+        )
+        self.register_buffer("codes", (2.0 * codes - 1).to(torch.get_default_device()))
+        self.register_forward_pre_hook(ImageCheck(in_channels, image_size=32), with_kwargs=True)
 
     def forward(self, x: Float[Tensor, "N in_channels 32 32"]) -> Float[Tensor, "N num_classes"]:
         """Return the logits of a batch of images: minus the squared distances to the codes."""

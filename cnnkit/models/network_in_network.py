@@ -1,7 +1,9 @@
 """Network in Network: 1x1 convolutions behind each convolution, and no fully connected layer at all.
 
-Source: Lin, Chen and Yan, "Network in network" (2014): the network for CIFAR-10. The one for ImageNet is not
-in the paper; it is the model that its authors published for Caffe.
+Source: Lin, Chen and Yan, "Network in network" (2014): the network for CIFAR-10. The paper gives no numbers
+of filters; these are those of the model that its authors published for Caffe. Unlike there, both poolings
+take the maximum, as the paper says, and no ReLU follows the last layer. The network for ImageNet is not in
+the paper, but in that collection, too.
 """
 
 from __future__ import annotations
@@ -106,7 +108,9 @@ class NetworkInNetwork(nn.Module):
         self.features = nn.Sequential(*layers)  # (N, num_classes, 8, 8)
         self.pool = nn.AdaptiveAvgPool2d(1)  # (N, num_classes, 1, 1)
         he_initialisation(self, [self.features[-1]])
-        self.register_forward_pre_hook(ImageCheck(in_channels, smallest=smallest_image(self.features)))
+        self.register_forward_pre_hook(
+            ImageCheck(in_channels, smallest=smallest_image(self.features)), with_kwargs=True
+        )
 
     def forward(self, x: Float[Tensor, "N in_channels height width"]) -> Float[Tensor, "N num_classes"]:
         """Return the logits of a batch of images."""

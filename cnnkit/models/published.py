@@ -92,7 +92,7 @@ def _resnet(block: str, numbers: tuple[int, int, int, int], multiply_adds: str) 
         **{f"layer{i}": f"{n} × {n}, {block.format(F, 4 * F)} × {number}" for i, n, F, number in stages},
         "avgpool": "1 × 1",
         "fc": "1000",
-        "total": f"{multiply_adds} billion multiply-adds",
+        "total": f"{multiply_adds} billion multiply-adds" + ", stride_in_1x1" * (block == _BOTTLENECK),
     }
 
 

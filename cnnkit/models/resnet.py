@@ -15,22 +15,22 @@ from cnnkit.models.images import ImageCheck, check_choice, check_sizes, he_initi
 
 
 # ---------------------------------------------------------------------- the shortcut
-def shortcut(kind: str, in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
+def make_shortcut(shortcut: str, in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
     """V, by which the input of a block reaches its output.
 
     Args:
-        kind: ``"A"``: the input itself; where sizes change, every second pixel of it, and maps of zeros.
+        shortcut: ``"A"``: the input itself; where sizes change, every second pixel of it, and maps of zeros.
             ``"B"``: the input itself; where sizes change, a 1x1 convolution. ``"C"``: always a 1x1
             convolution. ``"none"``: no shortcut.
         in_channels: maps that come in.
         out_channels: maps that the block returns.
         stride: of the block.
     """
-    if kind == "none":
+    if shortcut == "none":
         return None
-    if kind != "C" and stride == 1 and in_channels == out_channels:
+    if shortcut != "C" and stride == 1 and in_channels == out_channels:
         return nn.Identity()
-    if kind == "A":
+    if shortcut == "A":
         extra = out_channels - in_channels
         # windows of one pixel; then zeros behind the last map
         return nn.Sequential(nn.AvgPool2d(1, stride), nn.ZeroPad3d((0, 0, 0, 0, 0, extra)))
@@ -39,7 +39,7 @@ def shortcut(kind: str, in_channels: int, out_channels: int, stride: int) -> nn.
     )
 
 
-KINDS = ("A", "B", "C", "none")
+SHORTCUTS = ("A", "B", "C", "none")
 
 
 # ---------------------------------------------------------------------- blocks
@@ -47,26 +47,26 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut: ``f(F(x) + V x)``. Implements eq-residual.
 
     F is convolution, batch norm, ReLU, convolution, batch norm; f is ReLU; V is the identity, or what
-    `shortcut` makes. Without a shortcut it is ``f(F(x))``, the plain block that the paper compares with.
+    `make_shortcut` makes. Without a shortcut it is ``f(F(x))``, the plain block that the paper compares with.
 
     Args:
         in_channels: maps that come in.
         planes: filters of each convolution.
         stride: of the first.
-        kind: of the shortcut.
+        shortcut: its shortcut, see `make_shortcut`.
 
     Shape:
         Input (N, in_channels, height, width); output (N, planes, height / stride, width / stride).
     """
 
-    def __init__(self, in_channels: int, planes: int, stride: int, kind: str) -> None:
+    def __init__(self, in_channels: int, planes: int, stride: int, shortcut: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, planes, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
         self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
-        self.downsample = shortcut(kind, in_channels, planes, stride)
+        self.downsample = make_shortcut(shortcut, in_channels, planes, stride)
 
     def forward(self, x: Float[Tensor, "N M height width"]) -> Float[Tensor, "N R height_out width_out"]:
         """Return the maps."""
@@ -87,7 +87,7 @@ class Bottleneck(nn.Module):
         in_channels: maps that come in.
         planes: filters of the 3x3 convolution, a quarter of the maps that go out.
         stride: of the block.
-        kind: of the shortcut.
+        shortcut: its shortcut, see `make_shortcut`.
         stride_in_1x1: the first 1x1 convolution has the stride, as in the paper; else the 3x3 convolution, as
             in torchvision.
 
@@ -96,7 +96,7 @@ class Bottleneck(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, planes: int, stride: int, kind: str, stride_in_1x1: bool = False
+        self, in_channels: int, planes: int, stride: int, shortcut: str, stride_in_1x1: bool = False
     ) -> None:
         super().__init__()
         first, second = (stride, 1) if stride_in_1x1 else (1, stride)
@@ -107,7 +107,7 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(planes, 4 * planes, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(4 * planes)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = shortcut(kind, in_channels, 4 * planes, stride)
+        self.downsample = make_shortcut(shortcut, in_channels, 4 * planes, stride)
 
     def forward(self, x: Float[Tensor, "N M height width"]) -> Float[Tensor, "N R height_out width_out"]:
         """Return the maps."""
@@ -123,13 +123,14 @@ class PreActivation(nn.Module):
     """A block with batch norm and ReLU before each convolution: ``F(x) + V x``. Implements eq-residual.
 
     Nothing follows the addition. So with V = I the input passes unchanged from block to block, whatever its
-    sign. A V that is a convolution is given what the branch is given: x behind batch norm and ReLU.
+    sign. A V that changes sizes, or is a convolution, is given what the branch is given: x behind batch norm
+    and ReLU.
 
     Args:
         in_channels: maps that come in.
         planes: filters of the 3x3 convolutions.
         stride: of the block.
-        kind: of the shortcut.
+        shortcut: its shortcut, see `make_shortcut`.
         bottleneck: the three convolutions of `Bottleneck`, else the two of `BasicBlock`.
         stride_in_1x1: as for `Bottleneck`.
         first: x comes from a ReLU already.
@@ -143,7 +144,7 @@ class PreActivation(nn.Module):
         in_channels: int,
         planes: int,
         stride: int,
-        kind: str,
+        shortcut: str,
         bottleneck: bool = False,
         stride_in_1x1: bool = False,
         first: bool = False,
@@ -163,8 +164,10 @@ class PreActivation(nn.Module):
             layers.append(nn.Conv2d(before, filters, F, S, padding=F // 2, bias=False))
             before = filters
         self.branch = nn.Sequential(*layers)
-        V = shortcut(kind, in_channels, before, stride)
-        self.downsample = V[0] if kind in ("B", "C") and isinstance(V, nn.Sequential) else V  # no batch norm
+        V = make_shortcut(shortcut, in_channels, before, stride)
+        if isinstance(V, nn.Sequential) and shortcut in ("B", "C"):
+            V = V[0]  # without batch norm
+        self.downsample = V
 
     def forward(self, x: Float[Tensor, "N M height width"]) -> Float[Tensor, "N R height_out width_out"]:
         """Return the maps."""
@@ -215,9 +218,9 @@ class ResNet(nn.Module):
         num_classes: size of the last layer.
         in_channels: 1 for grey images, 3 for colour.
         width: what to multiply the numbers of filters with.
-        kind: of the shortcuts. ``"A"``: the input itself, with maps of zeros where their number changes;
-            ``"B"``: a 1x1 convolution there; ``"C"``: everywhere; ``"none"``: no shortcuts, the paper's plain
-            network. If not given, B, and A for CIFAR-10.
+        shortcut: ``"A"``: the input itself, with maps of zeros where their number changes; ``"B"``: a 1x1
+            convolution there; ``"C"``: everywhere; ``"none"``: no shortcuts, the paper's plain network. If
+            not given, B, and A for CIFAR-10.
         pre_activation: batch norm and ReLU before each convolution, as in the second paper.
         stride_in_1x1: where bottlenecks have their stride: in the first 1x1 convolution, as in the paper, or
             in the 3x3 convolution, as in torchvision.
@@ -227,7 +230,7 @@ class ResNet(nn.Module):
 
     Raises:
         TypeError: a number is not an integer.
-        ValueError: an unknown depth or kind, a number below 1, stride_in_1x1 without bottlenecks, or (in
+        ValueError: an unknown depth or shortcut, a number below 1, stride_in_1x1 without bottlenecks, or (in
             ``forward``) an input of another shape.
 
     Example:
@@ -240,7 +243,7 @@ class ResNet(nn.Module):
         num_classes: int = 1000,
         in_channels: int = 3,
         width: float | int = 1,
-        kind: str | None = None,
+        shortcut: str | None = None,
         pre_activation: bool = False,
         stride_in_1x1: bool = False,
     ) -> None:
@@ -248,8 +251,8 @@ class ResNet(nn.Module):
         check_choice("depth", depth, PLANS)
         plan = PLANS[depth]
         for_cifar = len(plan.blocks) == 3
-        kind = kind or ("A" if for_cifar else "B")
-        check_choice("kind", kind, KINDS)
+        shortcut = shortcut or ("A" if for_cifar else "B")
+        check_choice("shortcut", shortcut, SHORTCUTS)
         check_sizes(num_classes=num_classes, in_channels=in_channels)
         if stride_in_1x1 and not plan.bottleneck:
             raise ValueError(f"stride_in_1x1 is for depths with bottlenecks, 50 and more, got depth={depth}")
@@ -262,13 +265,22 @@ class ResNet(nn.Module):
             for i in range(plan.blocks[number]):
                 stride = 2 if i == 0 and number > 0 else 1
                 if pre_activation:
-                    first = i == number == 0
-                    options = (plan.bottleneck, stride_in_1x1, first)
-                    layers.append(PreActivation(before, filters, stride, kind, *options))
+                    first = i == number == 0  # behind the ReLU of the stem
+                    layers.append(
+                        PreActivation(
+                            before,
+                            filters,
+                            stride,
+                            shortcut,
+                            bottleneck=plan.bottleneck,
+                            stride_in_1x1=stride_in_1x1,
+                            first=first,
+                        )
+                    )
                 elif plan.bottleneck:
-                    layers.append(Bottleneck(before, filters, stride, kind, stride_in_1x1))
+                    layers.append(Bottleneck(before, filters, stride, shortcut, stride_in_1x1))
                 else:
-                    layers.append(BasicBlock(before, filters, stride, kind))
+                    layers.append(BasicBlock(before, filters, stride, shortcut))
                 before = filters * (4 if plan.bottleneck else 1)
             return nn.Sequential(*layers)
 
@@ -290,7 +302,7 @@ class ResNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(before, num_classes)
         he_initialisation(self, [self.fc])
-        self.register_forward_pre_hook(ImageCheck(in_channels))
+        self.register_forward_pre_hook(ImageCheck(in_channels), with_kwargs=True)
 
     def forward(self, x: Float[Tensor, "N in_channels height width"]) -> Float[Tensor, "N num_classes"]:
         """Return the logits of a batch of images."""

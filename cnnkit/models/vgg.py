@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cnnkit.models.images import ImageCheck, check_choice, check_sizes, he_initialisation, scaled, size_after
+from cnnkit.models.images import (
+    ImageCheck,
+    check_choice,
+    check_sizes,
+    he_initialisation,
+    scaled,
+    size_after,
+    smallest_image,
+)
 
 # Layers that learn -> convolutions in each of the five blocks.
 BLOCKS = {
@@ -110,7 +118,9 @@ class VGG(nn.Module):
             nn.Linear(units, num_classes),
         )
         he_initialisation(self, [self.classifier[-1]])
-        self.register_forward_pre_hook(ImageCheck(in_channels, image_size))
+        self.register_forward_pre_hook(
+            ImageCheck(in_channels, image_size, smallest_image(self.features)), with_kwargs=True
+        )
 
     def forward(self, x: Float[Tensor, "N in_channels height width"]) -> Float[Tensor, "N num_classes"]:
         """Return the logits of a batch of images."""
