@@ -52,7 +52,7 @@ KINDS = {"plain": "none", "residual": "A"}
 def network(depth: int, kind: str, filters: int = 8) -> nn.Module:
     """A network of 6 n + 2 layers for ten classes of grey images."""
     if depth in PLANS:
-        return ResNet(depth, num_classes=10, in_channels=1, width=filters / 16, kind=KINDS[kind])
+        return ResNet(depth, num_classes=10, in_channels=1, width=filters / 16, shortcut=KINDS[kind])
     n = (depth - 2) // 6
     layers: list[nn.Module] = [
         nn.Conv2d(1, filters, 3, padding=1, bias=False),
