@@ -4,19 +4,28 @@ Run ``python -m benchmarks.architectures``. With a GPU the networks are those of
 images (``benchmarks/results/architectures-cuda.json``); without one they are narrower, on fewer images
 (``architectures.json``). The result is written anew after each seed, so a run that is stopped leaves those
 that it finished.
+
+Speed is measured at the end, by turns. ``--speed`` measures it alone and leaves the rest of the stored result
+as it is: accuracy does not mind what else the machine does, speed does.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
 from tqdm import tqdm
 
-from benchmarks.record import environment, write
+from benchmarks.pairs import take_turns
+from benchmarks.record import RESULTS, environment, write
 from cnnkit import data
 from cnnkit.data import Dataset, Examples
 from cnnkit.models import create
@@ -24,7 +33,8 @@ from cnnkit.recipe import Recipe
 from cnnkit.summary import summary
 from cnnkit.train import Diverged, evaluate, fit
 
-SEEDS, EPOCHS = 5, 10
+SEEDS, EPOCHS, TURNS = 5, 10, 7
+BATCH = 128
 CHANCE = 0.15  # a network that is hardly above one right answer in ten has learnt nothing
 # Test images that are looked at after each epoch; after the last all 10,000 are.
 LOOK = 1000
@@ -63,7 +73,7 @@ def recipes(on_gpu: bool) -> dict[str, Recipe]:
             image_size=size,
             data="fashion_mnist",
             epochs=EPOCHS,
-            batch_size=128,
+            batch_size=BATCH,
             step_size=1e-3 if on_gpu else 2e-3,
             **quick,
         )
@@ -72,53 +82,138 @@ def recipes(on_gpu: bool) -> dict[str, Recipe]:
 
 
 def facts(recipe: Recipe) -> dict[str, Any]:
-    """What does not depend on the seed: parameters and multiply-adds of an image, and who it is."""
+    """What does not depend on the seed: parameters, the cost of an image, and the recipe."""
+    model, x = network(recipe), images(recipe, 2)
+    table = summary(model, x.shape[1:])
+    return {
+        "parameters": table.parameters,
+        "multiply_adds": table.multiply_adds,
+        "kept_kilobytes": round(kept_for_backward(model, x) / len(x) / 1e3, 1),
+        "recipe": asdict(recipe),
+    }
+
+
+def network(recipe: Recipe) -> nn.Module:
+    """The network of a recipe, untrained."""
+    return create(recipe.model, 10, 1, recipe.image_size, width=recipe.width)
+
+
+def images(recipe: Recipe, number: int) -> Tensor:
+    """Images of noise, of the size that the network takes."""
     assert recipe.image_size is not None
-    size = recipe.image_size
-    table = summary(create(recipe.model, 10, 1, size, width=recipe.width), (1, size, size))
-    return {"parameters": table.parameters, "multiply_adds": table.multiply_adds, "recipe": asdict(recipe)}
+    return torch.randn(number, 1, recipe.image_size, recipe.image_size)
+
+
+def kept_for_backward(model: nn.Module, x: Tensor) -> int:
+    """Bytes of the tensors that a forward pass keeps for the backward pass, parameters not counted."""
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, Tensor] = {}  # holding on to them, so that no two share an address
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = model(x)
+    del output
+    return sum(tensor.untyped_storage().nbytes() for address, tensor in kept.items() if address not in own)
 
 
 def run(recipe: Recipe, seed: int, dataset: Dataset) -> dict[str, Any]:
-    """Train once and judge by all test images."""
+    """Train once and judge by all test images. ``diverged`` means lost: not finite, or still at chance."""
     recipe = Recipe(**asdict(recipe) | {"seed": seed})
     few = Dataset(
         dataset.name, dataset.train, Examples(dataset.test.x[:LOOK], dataset.test.y[:LOOK]), dataset.classes
     )
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    start = time.perf_counter()
     try:
         trained = fit(recipe, dataset=few)
     except Diverged:
         return {"diverged": True}
-    seconds = time.perf_counter() - start
     judged = Examples(
         *(t.to(next(trained.model.parameters()).device) for t in (dataset.test.x, dataset.test.y))
     )
     accuracy = evaluate(trained, judged)["accuracy"]
-    speeds = sorted(epoch["images_per_second"] for epoch in trained.history)
     found = {
         "diverged": accuracy < CHANCE,
         "test_accuracy": round(accuracy, 4),
         "train_loss": round(trained.history[-1]["train_loss"], 4),
-        "images_per_second": round(speeds[len(speeds) // 2]),
-        "seconds": round(seconds, 1),
     }
     if torch.cuda.is_available():
         found["megabytes"] = round(torch.cuda.max_memory_allocated() / 2**20)
     return found
 
 
+def speeds(recipes: dict[str, Recipe], turns: int) -> dict[str, Any]:
+    """Images per second of a step of training and of answering, in batches, all networks in each turn."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    measures: dict[str, dict[str, Callable[[], float]]] = {"training": {}, "answering": {}}
+    for name, recipe in recipes.items():
+        layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        model = network(recipe).to(device).to(memory_format=layout)
+        x = images(recipe, BATCH).to(device).contiguous(memory_format=layout)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.0, fused=recipe.fused)
+        precision = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+        measures["training"][name] = partial(_rate, partial(_train, model, x, optimizer, precision))
+        measures["answering"][name] = partial(_rate, partial(_answer, model, x, precision))
+    return {what: take_turns(by_name, turns, against="lenet") for what, by_name in measures.items()}
+
+
+def _train(model: nn.Module, x: Tensor, optimizer: torch.optim.Optimizer, precision: torch.autocast) -> None:
+    model.train()
+    with precision:
+        loss = functional.cross_entropy(model(x), torch.zeros(len(x), dtype=torch.long, device=x.device))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+@torch.inference_mode()
+def _answer(model: nn.Module, x: Tensor, precision: torch.autocast) -> None:
+    model.eval()
+    with precision:
+        model(x)
+
+
+def _rate(step: Callable[[], None], least_seconds: float = 0.3) -> float:
+    """Images per second over at least three steps."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start, steps = time.perf_counter(), 0
+    while steps < 3 or time.perf_counter() - start < least_seconds:
+        step()
+        steps += 1
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+    return BATCH * steps / (time.perf_counter() - start)
+
+
 def main() -> None:
-    """Train every network with every seed, and store."""
+    """Train every network with every seed, measure their speed, and store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, help="training images; without a GPU 6,000, with one all")
-    on_gpu = torch.cuda.is_available()
-    images = parser.parse_args().images or (60_000 if on_gpu else 6_000)
+    parser.add_argument("--speed", action="store_true", help="only measure the speed, and store it")
+    arguments, on_gpu = parser.parse_args(), torch.cuda.is_available()
+    name = "architectures-cuda" if on_gpu else "architectures"
+    if arguments.speed:
+        result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf8"))
+    else:
+        result = train_all(name, arguments.images or (60_000 if on_gpu else 6_000), on_gpu)
+    result["speed"] = {
+        "command": "python -m benchmarks.architectures --speed",
+        "environment": environment(),
+        "repeats": TURNS,
+        **speeds(recipes(on_gpu), TURNS),
+    }
+    write(name, result)
+
+
+def train_all(name: str, number: int, on_gpu: bool) -> dict[str, Any]:
+    """Train every network with every seed, and store after each seed."""
     whole = data.fashion_mnist()
     dataset = Dataset(
-        whole.name, Examples(whole.train.x[:images], whole.train.y[:images]), whole.test, whole.classes
+        whole.name, Examples(whole.train.x[:number], whole.train.y[:number]), whole.test, whole.classes
     )
     networks: dict[str, dict[str, Any]] = {
         name: facts(recipe) | {"runs": []} for name, recipe in recipes(on_gpu).items()
@@ -127,7 +222,7 @@ def main() -> None:
         "command": "python -m benchmarks.architectures",
         "environment": environment(),
         "data": dataset.name,
-        "images": images,
+        "images": number,
         "test_images": len(dataset.test),
         "seeds": [],
         "networks": networks,
@@ -136,7 +231,8 @@ def main() -> None:
         for name, recipe in tqdm(recipes(on_gpu).items(), desc=f"seed {seed}", disable=None):
             networks[name]["runs"].append(run(recipe, seed, dataset))
         result["seeds"] = list(range(seed + 1))
-        write("architectures-cuda" if on_gpu else "architectures", result)
+        write(name, result)
+    return result
 
 
 if __name__ == "__main__":

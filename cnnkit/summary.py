@@ -164,9 +164,10 @@ class Summary:
         """Whether its cells go to the left, heading, rows, total."""
         lines = [_HEADINGS, *map(self._cells, self.rows), self._totals()]
         columns = list(zip(_LEFT, zip(*lines, strict=True), strict=True))
+        added = [(True, (heading, *texts)) for heading, texts in self.columns]
         if any(row.dropped for row in self.rows):
-            columns.insert(3, (True, ("dropped", *(row.dropped for row in self.rows), "")))
-        return columns + [(True, (heading, *texts)) for heading, texts in self.columns]
+            added.insert(0, (True, ("dropped", *(row.dropped for row in self.rows), "")))
+        return columns[:3] + added + columns[3:]  # behind the output: they are compared with it
 
     def _cells(self, row: Row) -> tuple[str, ...]:
         parameters = [f"{row.parameters:,}"] * (row.parameters > 0 or not row.shared)

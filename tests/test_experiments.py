@@ -1,12 +1,17 @@
 """Stored experiments: complete, by the code that is there, and one seed gives the stored numbers again."""
 
+import dataclasses
 import importlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
-from benchmarks import convolution, inference, pairs, record, training
+from benchmarks import architectures, convolution, inference, pairs, record, training, weights
+from cnnkit import data, train
 
 FOLDER = Path(record.__file__).parent / "experiments"
 EXPERIMENTS = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -137,3 +142,65 @@ def test_connectivity_networks_have_the_counted_parameters():
     counts = [experiment.parameters(experiment.network(kind, 3)) for kind in kinds]
     assert counts == [853_130, 113_930, 9_098]
     assert experiment.parameters(experiment.network("shared", 1, "max")) == 266
+
+
+def test_the_shipped_weights_meet_their_targets_and_are_those_of_the_stored_result():
+    stored = json.loads((record.RESULTS / "lenet-weights.json").read_text())
+    assert stored["targets"] == weights.TARGETS
+    assert len(stored["seeds"]) == len(stored["test_accuracy"]) >= 5
+    assert stored["mean"] == pytest.approx(sum(stored["test_accuracy"]) / len(stored["seeds"]), abs=1e-4)
+    assert stored["mean"] >= weights.TARGETS["mean_test_accuracy"]
+    assert stored["bytes"] == weights.SHIPPED.stat().st_size <= weights.TARGETS["bytes"]
+    shipped = train.pretrained("lenet-mnist5k", device="cpu")
+    assert asdict(shipped.recipe) == stored["recipe"]
+    assert shipped.history[-1]["test_accuracy"] == stored["test_accuracy"][0]
+
+
+def test_the_stored_comparison_is_of_the_networks_as_they_are():
+    stored = json.loads((record.RESULTS / "architectures.json").read_text())
+    assert len(stored["seeds"]) == architectures.SEEDS >= 5
+    recipes = architectures.recipes(on_gpu=False)
+    assert list(stored["networks"]) == list(recipes)
+    for name, recipe in recipes.items():
+        network = dict(stored["networks"][name])
+        assert len(network.pop("runs")) == len(stored["seeds"])
+        assert network == architectures.facts(recipe)
+        for what in ("training", "answering"):
+            assert stored["speed"][what][name]["median"] > 0
+
+
+def test_kept_for_backward_counts_maps_and_no_parameters():
+    # 2 images of 1x4x4: the convolution keeps its input and the ReLU its output, 3 maps of 4x4
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU())
+    assert architectures.kept_for_backward(model, torch.zeros(2, 1, 4, 4)) == 4 * 2 * (16 + 3 * 16)
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_every_network_of_the_comparison_can_be_made(on_gpu):
+    for recipe in architectures.recipes(on_gpu).values():
+        with torch.device("meta"):
+            model = architectures.network(recipe)
+            assert model(architectures.images(recipe, 2)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_a_run_of_the_comparison_and_its_speed(on_gpu):
+    few = data.fashion_mnist_2000()
+    recipes = {"lenet": dataclasses.replace(architectures.recipes(on_gpu)["lenet"], epochs=1)}
+    found = architectures.run(recipes["lenet"], 0, few)
+    assert {"diverged", "test_accuracy", "train_loss"} <= set(found)
+    assert 0 <= found["test_accuracy"] <= 1
+    speed = architectures.speeds(recipes, turns=1)
+    assert speed["training"]["lenet"]["median"] > 0
+    assert speed["answering"]["lenet"]["ratio"] == 1
+
+
+def test_what_the_search_for_lost_runs_calls_ours_is_the_recipe_of_the_comparison():
+    experiment, _ = load("runs_at_chance")
+    recipes = architectures.recipes(on_gpu=False)
+    first, changed = experiment.WAYS["ours"]
+    assert first == "He"
+    for name, (width, image_size, _) in experiment.NETWORKS.items():
+        recipe = asdict(recipes[name])
+        assert (recipe["width"], recipe["image_size"]) == (width, image_size)
+        assert changed.items() <= recipe.items()

@@ -174,7 +174,7 @@ def test_a_row_of_the_paper_is_two_convolutions():
 
 def test_what_the_notes_say_of_lenet_is_said_of_its_table():
     table = summary(build("lenet"), (1, 28, 28)).beside(**stated("lenet"))
-    assert "2,416        240,000          14 × 14     2  16 filters, 5×5, 10 × 10" in str(table)
+    assert "16 × 10 × 10  16 filters, 5×5, 10 × 10           2,416        240,000  " in str(table)
     assert [heading for heading, _ in table.columns] == ["notes"]
     assert stated("alexnet") == {"notes": NOTES["alexnet"], "paper": PAPER["alexnet"]}
     assert stated("vgg11_bn") == {}

@@ -485,6 +485,21 @@ def test_the_log_has_a_line_an_epoch(tmp_path):
     assert [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()] == trained.history
 
 
+def test_the_network_that_is_shipped_is_as_good_as_its_file_says():
+    trained = train.pretrained(device="cpu")
+    found = train.evaluate(trained, data.mnist5k().test)
+    assert found["accuracy"] == trained.history[-1]["test_accuracy"]
+    assert found["loss"] == pytest.approx(trained.history[-1]["test_loss"], rel=1e-4)
+    assert repr(trained) == "Trained(lenet on mnist5k, 20 epochs, test accuracy 0.983)"
+    assert not trained.model.training
+
+
+@pytest.mark.bad_input
+def test_a_network_that_is_not_shipped():
+    with pytest.raises(ValueError, match=r"^name must be one of lenet-mnist5k, got 'lenet'$"):
+        train.pretrained("lenet")
+
+
 @pytest.mark.parametrize(
     "fields",
     [
