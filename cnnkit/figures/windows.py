@@ -46,7 +46,7 @@ def output_size(
         f"on each side: {nodes} windows fit, {left_over} nodes of the padded row are left over.",
         picture=grid([row]),
         scripts=("sizes",),
-        height=(30, 33),
+        height=(24, 30),
     )
 
 

@@ -29,6 +29,12 @@ RUN_ALL = """async () => {
   await app.commands.execute("notebook:run-all-cells");
   await app.commands.execute("docmanager:save");
 }"""
+SCROLL_TO_FIGURE = """async () => {
+  const notebook = window.jupyterapp.shell.currentWidget.content;
+  const index = notebook.widgets.findIndex((cell) => cell.model.sharedModel.source.startsWith("figures."));
+  notebook.activeCellIndex = index;
+  await notebook.scrollToItem(index);
+}"""
 
 
 @pytest.fixture
@@ -101,6 +107,15 @@ def test_notebook_runs_in_jupyterlab(browser: Browser, lab: tuple[str, str, Path
         page.goto(f"{address}/lab/tree/{copy.name}?token={token}")
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         page.evaluate(RUN_ALL)
+
+        # a figure that reacts does so here, too, and its arrow keys do not move between cells
+        page.evaluate(SCROLL_TO_FIGURE)
+        figure = page.locator("cnn-output-size")
+        assert "Output 0 has its window at the nodes 0 to 2." in figure.locator(".sentence").inner_text()
+        figure.get_by_role("application").press("ArrowDown")
+        assert "Output 1 has its window at the nodes 2 to 4." in figure.locator(".sentence").inner_text()
+        figure.get_by_label("nodes n").fill("8")
+        assert "3 windows reach 7 of the 8 nodes" in figure.locator(".sentence").inner_text()
     finally:
         context.close()
 

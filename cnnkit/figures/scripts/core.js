@@ -39,7 +39,6 @@
 
   // ------------------------------------------------------------------------------------------ looks
   const STYLE = `
-    :host { display: block; }
     .figure {
       --ink: var(--pst-color-text-base, var(--jp-content-font-color1, #222));
       --paper: var(--pst-color-background, var(--jp-layout-color0, #fff));
