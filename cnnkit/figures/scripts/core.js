@@ -42,7 +42,7 @@
     .figure {
       --ink: var(--pst-color-text-base, var(--jp-content-font-color1, #222));
       --paper: var(--pst-color-background, var(--jp-layout-color0, #fff));
-      --quiet: color-mix(in srgb, var(--ink) 62%, var(--paper));
+      --quiet: color-mix(in srgb, var(--ink) 72%, var(--paper));
       --faint: color-mix(in srgb, var(--ink) 12%, var(--paper));
       --blue: #0072b2; --orange: #e69f00; --red: #c04a00; --green: #00795a;
       box-sizing: border-box; max-width: 46rem; padding: 0.75rem 1rem; color: var(--ink); background: var(--paper);
@@ -65,7 +65,7 @@
     :focus-visible { outline: 3px solid var(--blue); outline-offset: 2px; }
     .drawings { display: flex; flex-wrap: wrap; gap: 0.5rem 1.5rem; align-items: flex-start; }
     .drawing { margin: 0; max-width: 100%; }
-    .drawing figcaption { font-size: 0.85rem; color: var(--quiet); }
+    .drawing figcaption { width: 0; min-width: 100%; font-size: 0.85rem; color: var(--quiet); }
     svg { display: block; max-width: 100%; height: auto; touch-action: manipulation; }
     svg text { fill: currentColor; font: 12px system-ui, sans-serif; text-anchor: middle; dominant-baseline: central; }
     .equation { margin: 0.35rem 0; font-size: 1.05rem; }

@@ -1,0 +1,64 @@
+"""Figures of nodes and their outputs: dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnkit.figures.figure import Figure, grid
+from cnnkit.shapes import check_integer
+
+# Three inputs, four hidden units, one output, all units logistic. Large weights, so that the means differ.
+NETWORK: dict[str, Any] = {
+    "x": [1.0, 0.5, -1.0],
+    "w1": [[2.0, -1.0, 1.0], [-1.5, 2.0, 0.5], [1.0, 1.0, -2.0], [-0.5, -2.0, 1.5]],
+    "b1": [0.0, 0.5, -0.5, 0.0],
+    "w2": [2.5, -1.5, 2.0, 1.0],
+    "b2": -1.5,
+}
+
+
+def dropout(p_input: float = 0.8, p_hidden: float = 0.5, seed: int = 0, samples: int = 1) -> Figure:
+    """A small logistic network with dropout, and what it averages. Shows eq-dropout, eq-nwgm.
+
+    Draw masks and watch the mean of the outputs settle beside the output of one pass with scaled weights. For
+    a unit of your choice all its 2^n sub-networks are there, with both geometric means, their normalised mean
+    and f(E S), which agree.
+
+    Args:
+        p_input: probability to *keep* an input, 0.1 to 1.
+        p_hidden: probability to keep a hidden unit, 0.1 to 1.
+        seed: of the masks that are drawn, a whole number of 0 or more.
+        samples: how many masks have been drawn at first, 1 to 10,000.
+
+    Raises:
+        TypeError: seed or samples is no integer.
+        ValueError: an argument is out of range.
+
+    Example:
+        >>> dropout(p_hidden=0.7)
+        Figure('dropout')
+    """
+    for name, p in (("p_input", p_input), ("p_hidden", p_hidden)):
+        if not 0.1 <= p <= 1:
+            raise ValueError(f"{name} must be between 0.1 and 1, the probability to keep a node; got {p}")
+    check_integer("seed", seed, at_least=0)
+    if check_integer("samples", samples) > 10_000:
+        raise ValueError(f"samples must be at most 10,000, got {samples}")
+    return Figure(
+        "dropout",
+        {
+            "network": NETWORK,
+            "p_input": p_input,
+            "p_hidden": p_hidden,
+            "seed": seed,
+            "samples": samples,
+            "unit": 0,
+        },
+        label="Dropout in a small network, and what it averages",
+        fallback="A network of three inputs, four hidden units and one output. An input is kept with "
+        f"probability {p_input:g}, a hidden unit with probability {p_hidden:g}. Below are the weights from "
+        "the inputs (columns) to the hidden units (rows).",
+        picture=grid(NETWORK["w1"], side=34),
+        scripts=("averaging",),
+        height=(35, 56),
+    )

@@ -1,0 +1,92 @@
+"""Figures of nodes and their outputs: their numbers are those of cnnkit, and a state that cannot be is refused."""
+
+import in_node
+import pytest
+import torch
+
+from cnnkit import figures
+from cnnkit.figures.units import NETWORK
+from cnnkit.reference import averaging
+
+X, W1, B1, W2 = (torch.tensor(NETWORK[name], dtype=torch.float64) for name in ("x", "w1", "b1", "w2"))
+B2 = torch.tensor([NETWORK["b2"]], dtype=torch.float64)
+PAIRS = [(0.8, 0.5), (0.1, 1.0), (1.0, 0.3), (0.55, 0.55)]
+
+
+def probabilities(p_input, p_hidden):
+    return [torch.full((3,), p_input, dtype=torch.float64), torch.full((4,), p_hidden, dtype=torch.float64)]
+
+
+# ----------------------------------------------------------------------------- dropout
+def test_mean_over_all_sub_networks_and_weight_scaling_are_those_of_the_reference():
+    answers = in_node.call(["averaging"], [("averaging.exact", [NETWORK, *pair]) for pair in PAIRS])
+    for pair, found in zip(PAIRS, answers, strict=True):
+        p = probabilities(*pair)
+        networks = averaging.sub_networks(X, [W1, W2[None]], [B1, B2], p)
+        mean = averaging.expectation(networks.y[-1], networks.P)
+        scaled = averaging.weight_scaling(X, [W1, W2[None]], [B1, B2], p)
+        assert found["mean"] == pytest.approx(mean.item(), abs=1e-12)
+        assert found["scaled"] == pytest.approx(scaled[1][-1].item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.85])
+def test_sub_networks_and_means_of_a_unit_are_those_of_the_reference(p):
+    y, w, b = X, W1[2], float(B1[2])
+    (rows,) = in_node.call(["averaging"], [("averaging.subNetworks", [w.tolist(), y.tolist(), [p] * 3, b])])
+    masks = averaging.all_masks(3)
+    P = averaging.mask_probabilities(masks, probabilities(p, p)[0])
+    S = averaging.net_inputs(masks, w, y, b)
+    assert [row["mask"] for row in rows] == masks.int().tolist()
+    for name, expected in (("P", P), ("S", S), ("O", averaging.logistic(S))):
+        assert [row[name] for row in rows] == pytest.approx(expected.tolist(), abs=1e-12)
+
+    (found,) = in_node.call(["averaging"], [("averaging.means", [rows])])
+    logarithms = averaging.log_geometric_means(S, P)
+    assert [found["G"], found["rest"]] == pytest.approx([g.exp().item() for g in logarithms], abs=1e-12)
+    assert found["nwgm"] == pytest.approx(averaging.nwgm(S, P).item(), abs=1e-12)
+    assert found["nwgm"] == pytest.approx(found["scaled"], abs=1e-12)
+    assert found["mean"] == pytest.approx(averaging.expectation(averaging.logistic(S), P).item(), abs=1e-12)
+
+
+def test_drawn_masks_keep_nodes_with_their_probability():
+    calls = [("averaging.sample", [NETWORK, 0.8, 0.5, seed, 1]) for seed in range(2000)]
+    drawn = in_node.call(["averaging"], calls)
+    # exact binomial bounds: outside of them with a probability below one in a million
+    for kept, p, n in (
+        (sum(sum(one["inputs"]) for one in drawn), 0.8, 6000),
+        (sum(sum(one["kept"]) for one in drawn), 0.5, 8000),
+    ):
+        binomial = torch.distributions.Binomial(n, torch.tensor(p, dtype=torch.float64))
+        cumulative = binomial.log_prob(torch.arange(n + 1).double()).exp().cumsum(0)
+        assert 5e-7 < cumulative[int(kept)] < 1 - 5e-7
+
+
+def test_the_mean_of_drawn_masks_is_the_mean_over_all_of_them():
+    (drawn, again, all_masks) = in_node.call(
+        ["averaging"],
+        [("averaging.sample", [NETWORK, 0.8, 0.5, 3, 10_000])] * 2
+        + [("averaging.exact", [NETWORK, 0.8, 0.5])],
+    )
+    assert drawn == again
+    assert abs(drawn["mean"] - all_masks["mean"]) < 5 * drawn["error"] < 0.02
+
+
+def test_dropout_shows_what_it_is_given():
+    figure = figures.dropout(p_input=0.9, p_hidden=0.25, seed=4, samples=20)
+    assert figure.state == {
+        "network": NETWORK, "p_input": 0.9, "p_hidden": 0.25, "seed": 4, "samples": 20, "unit": 0
+    }  # fmt: skip
+
+
+@pytest.mark.bad_input
+def test_dropout_refuses_what_cannot_be():
+    with pytest.raises(ValueError, match=r"^p_input must be between 0.1 and 1, .*; got 0$"):
+        figures.dropout(p_input=0)
+    with pytest.raises(ValueError, match=r"^p_hidden must be between 0.1 and 1, .*; got 1.5$"):
+        figures.dropout(p_hidden=1.5)
+    with pytest.raises(ValueError, match=r"^samples must be at most 10,000, got 10001$"):
+        figures.dropout(samples=10_001)
+    with pytest.raises(ValueError, match="samples"):
+        figures.dropout(samples=0)
+    with pytest.raises(TypeError, match="seed"):
+        figures.dropout(seed=0.5)
