@@ -1,7 +1,8 @@
-"""Figures of nodes and their outputs: dropout."""
+"""Figures of nodes and their outputs: dropout, batch normalisation."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cnnkit.figures.figure import Figure, grid
@@ -60,5 +61,59 @@ def dropout(p_input: float = 0.8, p_hidden: float = 0.5, seed: int = 0, samples:
         "the inputs (columns) to the hidden units (rows).",
         picture=grid(NETWORK["w1"], side=34),
         scripts=("averaging",),
-        height=(35, 56),
+        height=(31, 56),
+    )
+
+
+def batch_norm(
+    x: Sequence[float] = (-3.0, -1.5, 0.5, 1.0, 3.5),
+    gamma: float = 1.0,
+    beta: float = 0.0,
+    running_mean: float = 0.0,
+    running_var: float = 4.0,
+    eps: float = 1e-5,
+) -> Figure:
+    """Batch normalisation of one node, live: points that you drag. Shows eq-bn-normalise, eq-bn-affine.
+
+    A point's output in training depends on all points of the mini-batch; at test time it depends on itself.
+
+    Args:
+        x: the node's net inputs, one for each example of the mini-batch: 2 to 8 numbers from -6 to 6.
+        gamma: the scale, -3 to 3.
+        beta: the shift, -3 to 3.
+        running_mean: the population's mean, for test time.
+        running_var: the population's variance, above 0.
+        eps: what is added to a variance, above 0.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Example:
+        >>> batch_norm([0.0, 1.0, 5.0])
+        Figure('batch-norm')
+    """
+    if not 2 <= len(x) <= 8 or not all(-6 <= value <= 6 for value in x):
+        raise ValueError(f"x must be 2 to 8 numbers from -6 to 6, got {list(x)}")
+    for name, value in (("gamma", gamma), ("beta", beta)):
+        if not -3 <= value <= 3:
+            raise ValueError(f"{name} must be between -3 and 3, got {value}")
+    for name, value in (("running_var", running_var), ("eps", eps)):
+        if not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be a finite number above 0, got {value}")
+    return Figure(
+        "batch-norm",
+        {
+            "x": list(x),
+            "gamma": gamma,
+            "beta": beta,
+            "eps": eps,
+            "population": {"mean": running_mean, "variance": running_var},
+            "point": 0,
+        },
+        label="Batch normalisation of the points of a mini-batch",
+        fallback=f"A mini-batch of {len(x)} net inputs before it is normalised; "
+        f"its mean is {sum(x) / len(x):.2f}.",
+        picture=grid([list(x)], side=36),
+        scripts=("normalising",),
+        height=(26, 30),
     )

@@ -56,3 +56,42 @@ def test_dropout_shows_the_means_of_the_chosen_unit(show: Callable, scheme: str)
     scale = box["width"] / 300
     page.mouse.click(box["x"] + 266 * scale, box["y"] + 118 * scale)
     assert line.inner_text().startswith("For the output unit, 16 sub-networks: ")
+
+
+# ----------------------------------------------------------------------------- batch_norm
+@in_both_schemes
+def test_batch_norm(show: Callable, scheme: str) -> None:
+    page = show(figures.batch_norm([-1.0, 1.0, 3.0], running_mean=0, running_var=4), scheme=scheme)
+    drawing, test = page.get_by_role("application"), page.locator(".equation")
+    # mean 1, variance 8/3
+    assert "mean 1 and variance 2.67. Point 0: (−1 − 1) / √(2.67 + ε) · 1 + 0 = −1.22." in sentence(page)
+    assert test.inner_text() == "Test: (−1 − 0) / √(4 + ε) · 1 + 0 = −0.5, whatever the other points are."
+
+    # another point moves: this one's output changes in training and stays at test time
+    press(drawing, "ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowUp")
+    assert state(page)["x"] == [-1, 1, 3.2]
+    assert "mean 1.07 and variance 2.94. Point 0: (−1 − 1.07)" in sentence(page)
+    assert test.inner_text().startswith("Test: (−1 − 0) / √(4 + ε) · 1 + 0 = −0.5,")
+
+    slide(page, "γ", -2)
+    slide(page, "β", 1)
+    assert test.inner_text().startswith("Test: (−1 − 0) / √(4 + ε) · (−2) + 1 = 2,")
+
+
+def test_points_of_batch_norm_are_dragged(show: Callable) -> None:
+    page = show(figures.batch_norm([-1.0, 1.0, 3.0]))
+    drawing = page.get_by_role("application")
+    box = drawing.bounding_box()
+
+    def at(value: float) -> tuple[float, float]:
+        return box["x"] + box["width"] * (12 + (value + 6) / 12 * 376) / 400, box["y"] + box[
+            "height"
+        ] * 52 / 234
+
+    page.mouse.move(*at(1))
+    page.mouse.down()
+    page.mouse.move(*at(-2.5), steps=4)
+    page.mouse.up()
+    assert state(page)["x"] == [-1, -2.5, 3]
+    press(drawing, "Home")
+    assert state(page)["x"] == [-1, -6, 3]

@@ -3,6 +3,7 @@
 import in_node
 import pytest
 import torch
+from torch.nn import functional
 
 from cnnkit import figures
 from cnnkit.figures.units import NETWORK
@@ -90,3 +91,44 @@ def test_dropout_refuses_what_cannot_be():
         figures.dropout(samples=0)
     with pytest.raises(TypeError, match="seed"):
         figures.dropout(seed=0.5)
+
+
+# ----------------------------------------------------------------------------- batch_norm
+def test_batch_norm_computes_what_pytorch_does():
+    x = torch.tensor([-3.0, -1.5, 0.5, 1.0, 3.5], dtype=torch.float64)
+    gamma, beta, mean, variance = (torch.tensor([v], dtype=torch.float64) for v in (1.5, -0.5, 0.3, 4.0))
+    for training in (True, False):
+        expected = functional.batch_norm(
+            x[:, None], mean.clone(), variance.clone(), gamma, beta, training=training, eps=1e-5
+        )
+        (statistics,) = in_node.call(["normalising"], [("normalising.statistics", [x.tolist()])])
+        given = statistics if training else {"mean": 0.3, "variance": 4.0}
+        settings = given | {"gamma": 1.5, "beta": -0.5, "eps": 1e-5}
+        (found,) = in_node.call(["normalising"], [("normalising.normalise", [x.tolist(), settings])])
+        assert found == pytest.approx(expected[:, 0].tolist(), abs=1e-12)
+    assert statistics["mean"] == pytest.approx(x.mean().item(), abs=1e-12)
+    assert statistics["variance"] == pytest.approx(x.var(correction=0).item(), abs=1e-12)
+
+
+def test_batch_norm_shows_what_it_is_given():
+    state = figures.batch_norm([1.0, 2.0], gamma=2, beta=-1, running_mean=0.5, running_var=3).state
+    assert state["x"] == [1.0, 2.0]
+    assert (state["gamma"], state["beta"]) == (2, -1)
+    assert state["population"] == {"mean": 0.5, "variance": 3}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": [1.0]}, r"^x must be 2 to 8 numbers from -6 to 6, got \[1.0\]$"),
+        ({"x": [1.0, 7.0]}, r"^x must be 2 to 8 numbers from -6 to 6, got \[1.0, 7.0\]$"),
+        ({"gamma": 4}, "^gamma must be between -3 and 3, got 4$"),
+        ({"beta": -3.5}, "^beta must be between -3 and 3, got -3.5$"),
+        ({"running_var": 0}, "^running_var must be a finite number above 0, got 0$"),
+        ({"eps": -1e-5}, "^eps must be a finite number above 0, got -1e-05$"),
+    ],
+)
+def test_batch_norm_refuses_what_cannot_be(given, message):
+    with pytest.raises(ValueError, match=message):
+        figures.batch_norm(**given)
