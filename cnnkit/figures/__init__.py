@@ -3,7 +3,8 @@
 Each function returns a `cnnkit.figures.figure.Figure`, which shows itself as the last line of a cell.
 """
 
+from cnnkit.figures.digits import digit
 from cnnkit.figures.units import batch_norm, dropout
 from cnnkit.figures.windows import output_size
 
-__all__ = ["batch_norm", "dropout", "output_size"]
+__all__ = ["batch_norm", "digit", "dropout", "output_size"]

@@ -36,7 +36,7 @@ class Figure:
     fallback: str
     picture: str
     scripts: tuple[str, ...] = ()
-    height: tuple[float, float] = (24, 32)
+    height: tuple[float | int, float | int] = (24, 32)
 
     def __repr__(self) -> str:
         """What kind of figure it is; the state would be long."""
