@@ -51,7 +51,7 @@ class Figure:
             f"<script>{source(script)}</script>" for script in ("core", *self.scripts, self.kind)
         )
         return (
-            f"<style>{name}{{display:grid;min-height:{wide}rem}}"
+            f"<style>{name}{{display:grid;grid-template-columns:minmax(0,1fr);min-height:{wide}rem}}"
             f"@media(max-width:600px){{{name}{{min-height:{narrow}rem}}}}</style>"
             f'<{name} aria-label="{label}"><script type="application/json">{state}</script>'
             f"<p>{html.escape(self.fallback)} (The figure reacts where JavaScript runs; in a notebook, run "
