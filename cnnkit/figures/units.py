@@ -18,7 +18,9 @@ NETWORK: dict[str, Any] = {
 }
 
 
-def dropout(p_input: float = 0.8, p_hidden: float = 0.5, seed: int = 0, samples: int = 1) -> Figure:
+def dropout(
+    p_input: float | int = 0.8, p_hidden: float | int = 0.5, seed: int = 0, samples: int = 1
+) -> Figure:
     """A small logistic network with dropout, and what it averages. Shows eq-dropout, eq-nwgm.
 
     Draw masks and watch the mean of the outputs settle beside the output of one pass with scaled weights. For
@@ -66,12 +68,12 @@ def dropout(p_input: float = 0.8, p_hidden: float = 0.5, seed: int = 0, samples:
 
 
 def batch_norm(
-    x: Sequence[float] = (-3.0, -1.5, 0.5, 1.0, 3.5),
-    gamma: float = 1.0,
-    beta: float = 0.0,
-    running_mean: float = 0.0,
-    running_var: float = 4.0,
-    eps: float = 1e-5,
+    x: Sequence[float | int] = (-3.0, -1.5, 0.5, 1.0, 3.5),
+    gamma: float | int = 1.0,
+    beta: float | int = 0.0,
+    running_mean: float | int = 0.0,
+    running_var: float | int = 4.0,
+    eps: float | int = 1e-5,
 ) -> Figure:
     """Batch normalisation of one node, live: points that you drag. Shows eq-bn-normalise, eq-bn-affine.
 
