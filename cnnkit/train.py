@@ -497,7 +497,7 @@ def load(
 
 
 def pretrained(name: str = "lenet-mnist5k", device: torch.device | str | None = None) -> Trained:
-    """A network that comes with cnnkit, trained. Needs no network and no training.
+    """A network that comes with cnnkit, trained. Needs no download and no training.
 
     ``lenet-mnist5k`` is LeNet (ReLU, max pooling) after 20 epochs on the 4,000 training digits of
     `cnnkit.data.mnist5k`, shifted by up to two pixels; ``python -m benchmarks.weights`` makes it again. Its

@@ -40,7 +40,7 @@ def _at_its_word(n: int, P: int) -> list[int]:
 AT_ITS_WORD = _at_its_word(224, P=0)
 
 
-def _alone(k: float = 2, alpha: float = 1e-4, beta: float = 0.75) -> list[float]:
+def _alone(k: float | int = 2, alpha: float = 1e-4, beta: float | int = 0.75) -> list[float]:
     """What response normalisation makes of a single channel that answers."""
     outputs = []
     for strength in (1.0, 100.0, 10_000.0):

@@ -15,13 +15,13 @@ NONE_OF_FIVE, ENOUGH = KEPT**5, math.ceil(math.log(0.05) / math.log(KEPT))
 MAPS, WEIGHTS = 128 * 583e3 / 1e6, 4 * 4 * 67_906 / 1e6
 
 
-def _undominated(costs: list[float], accuracies: list[float]) -> list[int]:
+def _undominated(costs: list[float], scores: list[float]) -> list[int]:
     """Indices of those that no other equals or beats in both, and beats in one."""
-    pairs = list(zip(costs, accuracies, strict=True))
+    pairs = list(zip(costs, scores, strict=True))
     return [
         i
-        for i, (cost, accuracy) in enumerate(pairs)
-        if not any(c <= cost and a >= accuracy and (c, a) != (cost, accuracy) for c, a in pairs)
+        for i, (cost, score) in enumerate(pairs)
+        if not any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in pairs)
     ]
 
 
@@ -39,7 +39,7 @@ EXERCISES: dict[int, Exercise] = {
     ),
     2: Numbers(
         [NONE_OF_FIVE, ENOUGH],
-        tolerance=5e-4,
+        tolerance=5e-3,
         hint="a run is kept with probability 67/74, and the runs are independent",
         hints=[
             ([1 - NONE_OF_FIVE, ENOUGH], "that is the probability to see at least one lost run"),
@@ -67,7 +67,7 @@ EXERCISES: dict[int, Exercise] = {
             ([2.0, 1.0, 2.0], [0.8, 0.8, 0.9]),
             ([1.0, 1.0], [0.8, 0.8]),
         ],
-        hint="i is dominated if some j has costs[j] <= costs[i] and accuracies[j] >= accuracies[i], one of "
+        hint="i is dominated if some j has costs[j] <= costs[i] and scores[j] >= scores[i], one of "
         "them strictly: two equal networks do not dominate each other",
     ),
     5: Choice(
