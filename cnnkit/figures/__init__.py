@@ -4,7 +4,7 @@ Each function returns a `cnnkit.figures.figure.Figure`, which shows itself as th
 """
 
 from cnnkit.figures.digits import digit
-from cnnkit.figures.units import batch_norm, dropout
+from cnnkit.figures.units import batch_norm, dropout, residual_block
 from cnnkit.figures.windows import output_size
 
-__all__ = ["batch_norm", "digit", "dropout", "output_size"]
+__all__ = ["batch_norm", "digit", "dropout", "output_size", "residual_block"]

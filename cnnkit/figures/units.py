@@ -1,4 +1,4 @@
-"""Figures of nodes and their outputs: dropout, batch normalisation."""
+"""Figures of nodes and their outputs: dropout, batch normalisation, a residual block."""
 
 from __future__ import annotations
 
@@ -118,4 +118,54 @@ def batch_norm(
         picture=grid([list(x)], side=36),
         scripts=("normalising",),
         height=(26, 30),
+    )
+
+
+def residual_block(
+    x: Sequence[float | int] = (1.5, 2.5, 0.5, -1.5, -1.0, 0.5, 2.0, 1.0),
+    w1: Sequence[float | int] = (-0.5, 1.0, 0.5),
+    w2: Sequence[float | int] = (0.5, -1.5, 1.0),
+    alpha: float | int = 0.5,
+    order: str = "after",
+) -> Figure:
+    """A residual block whose branch is switched on little by little, over a row of nodes. Shows eq-residual.
+
+    The output slides from the shortcut at alpha = 0 to ``f(F(x) + x)`` at alpha = 1. The shortcut is the
+    identity, the branch ``F(x) = W_2 f(W_1 x)`` has two filters of three weights with a ReLU between them.
+    The drawing shows the sum before the ReLU and behind it.
+
+    Args:
+        x: what the block is given: 3 to 8 numbers from -3 to 3.
+        w1: the branch's first filter, three weights from -2 to 2.
+        w2: its second filter, three weights from -2 to 2.
+        alpha: what the branch is multiplied by, 0 to 1.
+        order: ``"after"``: the block's ReLU stands behind the addition, as in ResNet; ``"before"``: in front
+            of the branch, and nothing follows the addition, as with pre-activation.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Example:
+        >>> residual_block(alpha=0)
+        Figure('residual-block')
+    """
+    if not 3 <= len(x) <= 8 or not all(-3 <= value <= 3 for value in x):
+        raise ValueError(f"x must be 3 to 8 numbers from -3 to 3, got {list(x)}")
+    for name, weights in (("w1", w1), ("w2", w2)):
+        if len(weights) != 3 or not all(-2 <= weight <= 2 for weight in weights):
+            raise ValueError(f"{name} must be three weights from -2 to 2, got {list(weights)}")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must be between 0 and 1, got {alpha}")
+    if order not in ("after", "before"):
+        raise ValueError(f"order must be 'after' or 'before', got {order!r}")
+    place = "behind the addition" if order == "after" else "in front of the branch"
+    return Figure(
+        "residual-block",
+        {"x": list(x), "w1": list(w1), "w2": list(w2), "alpha": alpha, "order": order, "node": 0},
+        label="A residual block and the share of its branch",
+        fallback=f"A residual block is given the {len(x)} nodes below, and adds {alpha:g} times its branch "
+        f"to them; the ReLU stands {place}.",
+        picture=grid([list(x)], side=36),
+        scripts=("residual",),
+        height=(44, 71),
     )

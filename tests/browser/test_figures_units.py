@@ -95,3 +95,99 @@ def test_points_of_batch_norm_are_dragged(show: Callable) -> None:
     assert state(page)["x"] == [-1, -2.5, 3]
     press(drawing, "Home")
     assert state(page)["x"] == [-1, -6, 3]
+
+
+# ----------------------------------------------------------------------------- residual_block
+# the filters copy, so F(x) = f(x) and, in front of the branch, too
+COPY = {"w1": [0, 1, 0], "w2": [0, 1, 0]}
+
+
+@in_both_schemes
+def test_residual_block(show: Callable, scheme: str) -> None:
+    given = figures.residual_block([2, -1, 0.5], w1=[0, 1, 0], w2=[1, -2, 0], alpha=0.5)
+    page = show(given, scheme=scheme)
+    drawing, work = page.get_by_role("application"), page.locator(".work")
+    assert page.locator(".equation").inner_text() == "y = f(α F(x) + x), F(x) = W₂ f(W₁ x)"
+    assert sentence(page) == (
+        "Node 0: x + α F(x) = 2 + 0.5 · (−4) = 0 before the ReLU, y = f(0) = 0 behind it. "
+        "From α = 0 to α = 1, y slides from f(x) = 2 to f(F(x) + x) = 0."
+    )
+    assert "F(x) = 1 · 0 + (−2) · 2 + 0 · 0 = −4," in work.inner_text()
+
+    press(drawing, "ArrowRight")
+    assert sentence(page).startswith("Node 1: x + α F(x) = −1 + 0.5 · 2 = 0 before")
+    slide(page, "α =", 0.25)
+    assert sentence(page).startswith(
+        "Node 1: x + α F(x) = −1 + 0.25 · 2 = −0.5 before the ReLU, y = f(−0.5) = 0"
+    )
+    press(drawing, "ArrowUp", "ArrowUp", "ArrowUp", "ArrowDown")
+    assert state(page)["x"] == [2, -0.8, 0.5]
+    press(drawing, "End")
+    assert "F(x) = 1 · 0 + (−2) · 0.5 + 0 · 0 = −1, " in work.inner_text()
+    press(drawing, "Home", "ArrowLeft")
+    assert state(page)["node"] == 0, "the first node is the first"
+
+
+@in_both_schemes
+def test_the_place_of_the_relu_decides_what_a_block_without_branch_returns(
+    show: Callable, scheme: str
+) -> None:
+    page = show(figures.residual_block([-2, 1, 3], alpha=0, **COPY), scheme=scheme)
+    work, order = page.locator(".work"), page.get_by_label("ReLU")
+    assert "y slides from f(x) = 0 to f(F(x) + x) = 0." in sentence(page)
+    assert work.inner_text().startswith("y differs from x at 1 of the 3 nodes.")
+
+    order.select_option("in front of the branch")
+    assert page.locator(".equation").inner_text() == "y = α F(x) + x, F(x) = W₂ f(W₁ f(x))"
+    assert sentence(page).startswith("Node 0: x + α F(x) = −2 + 0 · 0 = −2, and that is y: no ReLU follows.")
+    assert work.inner_text().startswith("y differs from x at 0 of the 3 nodes.")
+
+    order.select_option("behind the addition")
+    page.get_by_role("button", name="Set negative x to 0").click()
+    assert state(page)["x"] == [0, 1, 3]
+    assert work.inner_text().startswith("y differs from x at 0 of the 3 nodes.")
+
+
+def test_bars_and_alpha_of_a_residual_block_are_dragged(show: Callable) -> None:
+    page = show(figures.residual_block([1, 1, 1], alpha=1, **COPY))
+    rows, plot = page.get_by_role("application"), page.get_by_role("img", name="Outputs of the nodes")
+    box = rows.bounding_box()
+
+    def at(node: int, value: float, row: int = 50) -> tuple[float, float]:
+        scale = box["width"] / 330
+        return box["x"] + (24 + (node + 0.5) * 82) * scale, box["y"] + (row - 12 * value) * scale
+
+    page.mouse.move(*at(1, 1))
+    page.mouse.down()
+    page.mouse.move(*at(1, -2), steps=4)
+    # far below the row it is the least value that there is, and the next node keeps its own
+    page.mouse.move(*at(2, -9), steps=4)
+    page.mouse.up()
+    assert state(page)["x"] == [1, -3, 1]
+    assert sentence(page).startswith("Node 1: x + α F(x) = −3 + 1 · 0 = −3 before the ReLU")
+
+    # a click in a lower row chooses a node and changes none
+    page.mouse.click(*at(2, 0, row=374))
+    assert state(page)["x"] == [1, -3, 1]
+    assert sentence(page).startswith("Node 2: x + α F(x) = 1 + 1 · 1 = 2 before the ReLU, y = f(2) = 2")
+
+    box = plot.bounding_box()
+    page.mouse.click(box["x"] + (34 + 0.2 * 262) * box["width"] / 310, box["y"] + 50)
+    assert state(page)["alpha"] == pytest.approx(0.2)
+    assert sentence(page).startswith(
+        "Node 2: x + α F(x) = 1 + 0.2 · 1 = 1.2 before the ReLU, y = f(1.2) = 1.2"
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_the_drawing_of_a_residual_block_stays_where_it_is(show: Callable, width: int) -> None:
+    page = show(figures.residual_block(), width=width)
+    drawing = page.get_by_role("application")
+    before, places = page.locator(".figure").bounding_box()["height"], set()
+    for alpha in (0, 0.35, 1):
+        slide(page, "α =", alpha)
+        for node in range(8):
+            places.add(drawing.bounding_box()["y"])
+            press(drawing, "ArrowRight" if node < 7 else "Home")
+    assert len(places) == 1
+    assert page.locator(".figure").bounding_box()["height"] == before, "the room that is kept is enough"

@@ -7,7 +7,8 @@ from torch.nn import functional
 
 from cnnkit import figures
 from cnnkit.figures.units import NETWORK
-from cnnkit.reference import averaging
+from cnnkit.models.resnet import BasicBlock, PreActivation
+from cnnkit.reference import averaging, conv
 
 X, W1, B1, W2 = (torch.tensor(NETWORK[name], dtype=torch.float64) for name in ("x", "w1", "b1", "w2"))
 B2 = torch.tensor([NETWORK["b2"]], dtype=torch.float64)
@@ -132,3 +133,87 @@ def test_batch_norm_shows_what_it_is_given():
 def test_batch_norm_refuses_what_cannot_be(given, message):
     with pytest.raises(ValueError, match=message):
         figures.batch_norm(**given)
+
+
+# ----------------------------------------------------------------------------- residual_block
+def blocks_of_cnnkit(w1, w2, alpha, order):
+    """The same block as a module: rows of one pixel's height, a batch norm that does nothing."""
+    if order == "before":
+        block = PreActivation(1, 1, stride=1, shortcut="A")
+        norms, convolutions = (block.activation[0], block.branch[1]), (block.branch[0], block.branch[3])
+    else:
+        block = BasicBlock(1, 1, stride=1, shortcut="A")
+        norms, convolutions = (block.bn1, block.bn2), (block.conv1, block.conv2)
+    block = block.double().eval()
+    with torch.no_grad():
+        for norm in norms:
+            norm.running_var.fill_(1 - norm.eps)
+        for convolution, w in zip(convolutions, (w1, w2), strict=True):
+            convolution.weight.zero_()
+            convolution.weight[0, 0, 1] = torch.tensor(w, dtype=torch.float64)
+        convolutions[1].weight.mul_(alpha)
+    return block
+
+
+@pytest.mark.parametrize("order", ["after", "before"])
+def test_residual_block_is_that_of_the_models(order):
+    generator = torch.Generator().manual_seed(0)
+    given = [
+        {
+            "x": (6 * torch.rand(n, generator=generator, dtype=torch.float64) - 3).tolist(),
+            "w1": (4 * torch.rand(3, generator=generator, dtype=torch.float64) - 2).tolist(),
+            "w2": (4 * torch.rand(3, generator=generator, dtype=torch.float64) - 2).tolist(),
+            "alpha": alpha,
+            "order": order,
+        }
+        for n in (3, 5, 8)
+        for alpha in (0, 0.35, 1)
+    ]
+    answers = in_node.call(["residual"], [("residual.block", [state]) for state in given])
+    changed = 0
+    for state, found in zip(given, answers, strict=True):
+        x = torch.tensor(state["x"], dtype=torch.float64)
+        block = blocks_of_cnnkit(state["w1"], state["w2"], state["alpha"], order)
+        with torch.no_grad():
+            y = block(x[None, None, None])[0, 0, 0]
+        assert found["y"] == pytest.approx(y.tolist(), abs=1e-12)
+        changed += sum(a != b for a, b in zip(found["y"], found["sum"], strict=True))
+    assert (changed > 0) == (order == "after"), "only a ReLU behind the addition changes the sum"
+
+
+def test_residual_block_slides_from_the_shortcut_to_the_whole_block():
+    state = figures.residual_block().state
+    x, w1, w2 = (torch.tensor(state[name], dtype=torch.float64) for name in ("x", "w1", "w2"))
+    hidden = conv.conv1d_centred(x, w1, torch.relu)
+    branch = conv.conv1d_centred(hidden, w2)
+    calls = [("residual.block", [{**state, "alpha": alpha}]) for alpha in (0, 0.25, 1)]
+    for alpha, found in zip((0, 0.25, 1), in_node.call(["residual"], calls), strict=True):
+        assert found["hidden"] == hidden.tolist()
+        assert found["branch"] == branch.tolist()
+        assert found["sum"] == (x + alpha * branch).tolist()
+        assert found["y"] == (x + alpha * branch).relu().tolist()
+
+
+def test_residual_block_shows_what_it_is_given():
+    figure = figures.residual_block([1, -2, 3], w1=[0, 1, 0], w2=[1, 0, -1], alpha=0.25, order="before")
+    assert figure.state == {
+        "x": [1, -2, 3], "w1": [0, 1, 0], "w2": [1, 0, -1], "alpha": 0.25, "order": "before", "node": 0
+    }  # fmt: skip
+    assert "the 3 nodes below, and adds 0.25 times its branch" in figure.fallback
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": [1.0, 2.0]}, r"^x must be 3 to 8 numbers from -3 to 3, got \[1.0, 2.0\]$"),
+        ({"x": [1.0, 2.0, float("nan")]}, r"^x must be 3 to 8 numbers from -3 to 3, got \[1.0, 2.0, nan\]$"),
+        ({"w1": []}, r"^w1 must be three weights from -2 to 2, got \[\]$"),
+        ({"w2": [1, 1, 2.5]}, r"^w2 must be three weights from -2 to 2, got \[1, 1, 2.5\]$"),
+        ({"alpha": 1.1}, "^alpha must be between 0 and 1, got 1.1$"),
+        ({"order": "pre"}, "^order must be 'after' or 'before', got 'pre'$"),
+    ],
+)
+def test_residual_block_refuses_what_cannot_be(given, message):
+    with pytest.raises(ValueError, match=message):
+        figures.residual_block(**given)
