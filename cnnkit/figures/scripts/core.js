@@ -43,7 +43,7 @@
     .figure {
       --ink: var(--pst-color-text-base, var(--jp-content-font-color1, #222));
       --paper: var(--pst-color-background, var(--jp-layout-color0, #fff));
-      --quiet: color-mix(in srgb, var(--ink) 62%, var(--paper));
+      --quiet: color-mix(in srgb, var(--ink) 72%, var(--paper));
       --faint: color-mix(in srgb, var(--ink) 12%, var(--paper));
       --blue: #0072b2; --orange: #e69f00; --red: #c04a00; --green: #00795a;
       box-sizing: border-box; max-width: 46rem; padding: 0.75rem 1rem; color: var(--ink); background: var(--paper);

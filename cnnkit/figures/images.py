@@ -1,0 +1,136 @@
+"""Figures of images: a mask on a photograph, pooling, mixed channels, and what backpropagation adds up."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cnnkit.data import photograph
+from cnnkit.figures.figure import Figure, grid
+from cnnkit.figures.windows import at_most
+from cnnkit.shapes import check_integer
+
+# The masks of the chapter on features, by name.
+MASKS = {
+    "edge": [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]],
+    "edge, turned": [[-1, -1, -1], [0, 0, 0], [1, 1, 1]],
+    "Sobel": [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]],
+    "Laplace": [[0, 1, 0], [1, -4, 1], [0, 1, 0]],
+    "blur": [[1 / 9] * 3] * 3,
+    "sharpen": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
+}
+LARGEST_NUMBER = 9  # what the fields of a figure take
+
+
+def convolution(
+    image: ArrayLike | None = None, mask: str | ArrayLike = "edge", stride: int = 1, padding: int = 0
+) -> Figure:
+    """A mask on a photograph: the window, the nine products and their sum. Shows eq-conv2d-valid.
+
+    The reader moves the window on the input or on the output, and chooses or edits the mask.
+
+    Args:
+        image: grey values, shape (H, W), 3 to 28 rows and columns: from 0 (black) to 1 (white), or of dtype
+            uint8, from 0 to 255. They are rounded to two decimals, so that the sums can be checked by hand.
+            By default an eye, 24 by 24 pixels of the photograph ``astronaut``.
+        mask: nine weights, shape (3, 3), from -9 to 9, or the name of a mask: ``edge``, ``edge, turned``,
+            ``Sobel``, ``Laplace``, ``blur``, ``sharpen``.
+        stride: S, 1 to 4.
+        padding: P, zeros on each side, 0 to 2.
+
+    Raises:
+        TypeError: image or mask holds no numbers, or stride or padding is not an integer.
+        ValueError: shapes or values out of range, or a name that is no mask's.
+
+    Example:
+        >>> convolution(mask="blur", stride=2)
+        Figure('mask')
+    """
+    if image is None:
+        eye = photograph("astronaut")[:, 90:114, 236:260]
+        image = eye.double().mean(dim=0).numpy() / 255
+    pixels = _pixels("image", image, axes=2, least=3, most=28)
+    if isinstance(mask, str):
+        if mask not in MASKS:
+            raise ValueError(f"mask must be one of {', '.join(MASKS)}, or nine weights; got {mask!r}")
+        what, weights = f"mask {mask!r}", np.array(MASKS[mask], dtype=float)
+    else:
+        what, weights = "mask", _numbers("mask", mask, shape=(3, 3))
+    at_most("stride", check_integer("stride", stride), 4)
+    at_most("padding", check_integer("padding", padding, at_least=0), 2)
+
+    height, width = ((n + 2 * padding - 3) // stride + 1 for n in pixels.shape)
+    i, j = height // 2, width // 2
+    window = np.pad(pixels, padding)[i * stride : i * stride + 3, j * stride : j * stride + 3]
+    products = window * weights
+    rows = [
+        [*map(_text, window[a]), None, *map(_text, weights[a]), None, *map(_text, products[a])]
+        for a in range(3)
+    ]
+    return Figure(
+        "mask",
+        {
+            "image": (100 * pixels).round().astype(int).tolist(),  # hundredths: fewer bytes
+            "mask": weights.tolist(),
+            "stride": stride,
+            "padding": padding,
+            "i": i,
+            "j": j,
+            "masks": MASKS,
+        },
+        label="A mask on a photograph",
+        fallback=f"The {what} lies on nine pixels of an image of {pixels.shape[0]} by {pixels.shape[1]}. "
+        f"Pixels, weights and products: the products add up to y({i}, {j}) = {_text(products.sum())}.",
+        picture=grid(rows, side=32),
+        scripts=("sizes", "convolutions", "number-grid"),
+        height=(41, 80),
+    )
+
+
+def _text(value: float) -> str:
+    """A number as the figures write it."""
+    return f"{round(float(value), 2) + 0.0:g}".replace("-", "−")
+
+
+def _array(name: str, values: ArrayLike) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must hold numbers, got {array.dtype}")
+    return array
+
+
+def _numbers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of a figure's fields.
+
+    Raises:
+        TypeError: they are no numbers.
+        ValueError: they have another shape, or the fields do not take them.
+    """
+    array = _array(name, values).astype(float)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    if not (np.abs(array) <= LARGEST_NUMBER).all():
+        got = f"{array.min():g} to {array.max():g}"
+        raise ValueError(f"{name} must hold numbers from {-LARGEST_NUMBER} to {LARGEST_NUMBER}; got {got}")
+    return array
+
+
+def _pixels(name: str, values: ArrayLike, axes: int, least: int, most: int) -> np.ndarray:
+    """Grey values or colours from 0 to 1, rounded to two decimals; the last two axes are rows and columns.
+
+    Raises:
+        TypeError: they are no numbers.
+        ValueError: there are too few or too many, or they are out of range.
+    """
+    array = _array(name, values)
+    array = array / 255 if array.dtype == np.uint8 else array.astype(float)
+    if array.ndim != axes or not all(least <= size <= most for size in array.shape[-2:]):
+        raise ValueError(
+            f"{name} must have {axes} axes, with {least} to {most} rows and columns; got shape {array.shape}"
+        )
+    if not ((array >= 0) & (array <= 1)).all():
+        raise ValueError(
+            f"{name} must hold values from 0 to 1, or be of dtype uint8; got {array.min():g} to "
+            f"{array.max():g}"
+        )
+    return array.round(2)

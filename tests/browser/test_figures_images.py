@@ -1,0 +1,97 @@
+"""Figures of images: what a reader can do to them."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from figure_page import numbers, press, sentence, slide, state
+from playwright.sync_api import Locator
+
+from cnnkit import figures
+from cnnkit.reference.conv import conv2d
+
+pytestmark = pytest.mark.browser
+in_both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+def point(drawing: Locator, x: float, y: float, press: bool = False) -> None:
+    """Move the mouse to a place of a drawing, given as shares of its width and height, and maybe click."""
+    drawing.scroll_into_view_if_needed()
+    box = drawing.bounding_box()
+    mouse = drawing.page.mouse
+    mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    if press:
+        mouse.down()
+        mouse.up()
+
+
+def texts(drawing: Locator) -> list[str]:
+    """The texts of a drawing, in order."""
+    return drawing.locator("text").all_text_contents()
+
+
+# ------------------------------------------------------------------------------------------ a mask
+@in_both_schemes
+def test_convolution(show: Callable, scheme: str) -> None:
+    image = torch.arange(24.0).view(4, 6).mul(0.04)
+    page = show(figures.convolution(image, "edge"), scheme=scheme)
+    source, target = page.get_by_role("application").all()
+    terms = page.get_by_role("img", name="The nine products")
+    assert state(page)["name"] == "edge"
+
+    press(source, "Home", "PageUp")
+    assert sentence(page) == (
+        "Window at rows 0 to 2, columns 0 to 2: y(0, 0) = 0 · (−1) + 0.04 · 0 + 0.08 · 1 + 0.24 · (−1) + "
+        "0.28 · 0 + 0.32 · 1 + 0.48 · (−1) + 0.52 · 0 + 0.56 · 1 = 0.24."
+    )
+    assert texts(terms)[-2:] == ["0.56 · 1", "0.56"]
+    press(source, "ArrowRight", "ArrowDown")
+    assert "y(1, 1) = 0.28 · (−1)" in sentence(page)
+    press(target, "End", "ArrowLeft", "ArrowLeft")
+    assert "Window at rows 1 to 3, columns 1 to 3" in sentence(page)
+
+    page.get_by_role("combobox").select_option("blur")
+    expected = conv2d(image[None], torch.full((1, 1, 3, 3), 1 / 9))[0]
+    assert "0.28 · 1/9" in sentence(page)
+    assert numbers(sentence(page))[-1] == round(expected[1, 1].item(), 2)
+    page.get_by_role("combobox").select_option("edge")
+    page.get_by_label("w(1, 2)").fill("-2.5")
+    assert state(page)["name"] == "my own"
+    assert page.get_by_role("combobox").input_value() == "my own"
+    mask = torch.tensor([[-1.0, 0, 1], [-1, 0, -2.5], [-1, 0, 1]])
+    expected = conv2d(image[None], mask[None, None])[0]
+    assert "0.6 · (−2.5)" in sentence(page)
+    assert numbers(sentence(page))[-1] == round(expected[1, 1].item(), 2)
+
+    slide(page, "stride S", 2)
+    slide(page, "padding P", 1)
+    press(target, "Home", "PageUp")
+    expected = conv2d(image[None], mask[None, None], stride=2, padding=1)[0]
+    assert sentence(page).startswith("Window at rows −1 to 1, columns −1 to 1: y(0, 0) = 0 · (−1)")
+    assert numbers(sentence(page))[-1] == round(expected[0, 0].item(), 2)
+    assert "output y, 2 × 3" in page.locator("figcaption").nth(1).inner_text()
+
+
+def test_convolution_follows_the_pointer_on_input_and_output(show: Callable) -> None:
+    page = show(figures.convolution())
+    source, target = page.get_by_role("application").all()
+    point(source, 3.5 / 24, 5.5 / 24)  # on pixel (5, 3): the window around it
+    assert "rows 4 to 6, columns 2 to 4: y(4, 2) =" in sentence(page)
+    point(source, 0.1 / 24, 0.1 / 24)
+    assert "y(0, 0) =" in sentence(page)
+    point(target, 20.5 / 22, 3.5 / 22)
+    assert "rows 3 to 5, columns 20 to 22: y(3, 20) =" in sentence(page)
+    slide(page, "stride S", 4)  # 6 outputs a row
+    point(target, 5.5 / 6, 0.5 / 6, press=True)
+    assert "rows 0 to 2, columns 20 to 22: y(0, 5) =" in sentence(page)
+
+
+def test_convolution_ignores_what_is_no_number_and_keeps_weights_in_range(show: Callable) -> None:
+    page = show(figures.convolution())
+    field = page.get_by_label("w(0, 0)")
+    field.fill("")
+    assert state(page)["mask"][0][0] == -1
+    field.fill("99")
+    assert state(page)["mask"][0][0] == 9
+    field.press("Tab")
+    assert field.input_value() == "9"

@@ -1,0 +1,85 @@
+"""Figures of images: their numbers are those of cnnkit, and a state that cannot be is refused."""
+
+import in_node
+import numpy as np
+import pytest
+import torch
+
+from cnnkit import figures
+from cnnkit.data import photograph
+from cnnkit.figures.images import MASKS
+from cnnkit.reference.conv import conv2d
+
+
+def drawn(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+# ------------------------------------------------------------------------------------------ a mask
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (1, 1), (2, 1), (3, 2), (4, 0)])
+def test_convolution_is_that_of_reference(name, stride, padding):
+    x, w = drawn(9, 7), torch.tensor(MASKS[name], dtype=torch.float64)
+    sizes = {"stride": stride, "padding": padding}
+    [found] = in_node.call(
+        ["sizes", "convolutions"], [("convolutions.convolve", [x.tolist(), w.tolist(), sizes])]
+    )
+    expected = conv2d(x[None], w[None, None], **sizes)[0]
+    torch.testing.assert_close(torch.tensor(found, dtype=torch.float64), expected)
+
+
+def test_window_and_products_are_what_the_sum_is_made_of():
+    x, w = drawn(5, 6), drawn(3, 3, seed=1)
+    given = [x.tolist(), 2, 0, 3, {"stride": 2, "padding": 1}]
+    [window] = in_node.call(["sizes", "convolutions"], [("convolutions.windowAt", given)])
+    assert window == torch.nn.functional.pad(x, (1, 1, 1, 1))[4:7, 0:3].tolist()
+    calls = [("convolutions.products", [window, w.tolist()])]
+    [products] = in_node.call(["sizes", "convolutions"], calls)
+    y = conv2d(x[None], w[None, None], stride=2, padding=1)[0, 2, 0]
+    assert sum(map(sum, products)) == pytest.approx(y.item())
+
+
+def test_convolution_shows_what_it_is_given():
+    image = torch.linspace(0, 1, 20).view(4, 5)
+    mask = [[0, 0, 0], [0, 2, 0], [0, 0, 0.5]]
+    figure = figures.convolution(image, mask, stride=2, padding=1)
+    assert figure.state["image"] == (100 * image).round().int().tolist()
+    assert figure.state["mask"] == mask
+    assert (figure.state["stride"], figure.state["padding"]) == (2, 1)
+    # output (1, 1) has its middle on pixel (2, 2)
+    assert figure.fallback.endswith(f"y(1, 1) = {round(0.63 * 2 + 0.95 * 0.5, 2):g}.")
+
+
+def test_convolution_by_default_shows_real_pixels():
+    pixels = photograph("astronaut")[:, 90:114, 236:260].double().mean(dim=0) / 255
+    shown = torch.tensor(figures.convolution().state["image"]) / 100
+    torch.testing.assert_close(shown.double(), pixels, rtol=0, atol=0.0051)
+    raw = np.asarray(photograph("camera")[0, :8, :8])
+    assert figures.convolution(raw).state["image"] == (100 * (raw / 255)).round().astype(int).tolist()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"image": torch.zeros(2, 9)}, ValueError, r"^image must have 2 axes, with 3 to 28 rows"),
+        ({"image": torch.zeros(1, 9, 9)}, ValueError, r"^image must have 2 axes.*shape \(1, 9, 9\)$"),
+        ({"image": torch.zeros(29, 9)}, ValueError, r"^image must have .*\(29, 9\)$"),
+        ({"image": []}, ValueError, r"^image must have .*\(0,\)$"),
+        ({"image": torch.full((3, 3), 2.0)}, ValueError, r"^image must hold values from 0 to 1.*got 2 to 2"),
+        ({"image": torch.full((3, 3), torch.nan)}, ValueError, "^image must hold values from 0 to 1"),
+        ({"image": [["a"] * 3] * 3}, TypeError, "^image must hold numbers"),
+        ({"mask": "no such"}, ValueError, r"^mask must be one of edge, .*; got 'no such'$"),
+        ({"mask": []}, ValueError, r"^mask must have shape \(3, 3\), got \(0,\)$"),
+        ({"mask": torch.zeros(5, 5)}, ValueError, r"^mask must have shape \(3, 3\), got \(5, 5\)$"),
+        ({"mask": [[99] * 3] * 3}, ValueError, "^mask must hold numbers from -9 to 9"),
+        ({"mask": [[True] * 3] * 3}, TypeError, "^mask must hold numbers, got bool"),
+        ({"stride": 0}, ValueError, "^stride"),
+        ({"stride": 5}, ValueError, "^stride must be at most 4"),
+        ({"padding": 1.5}, TypeError, "^padding"),
+        ({"padding": 3}, ValueError, "^padding must be at most 2"),
+    ],
+)
+def test_convolutions_that_cannot_be_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        figures.convolution(**given)
