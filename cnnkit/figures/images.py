@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from cnnkit.data import photograph
 from cnnkit.figures.figure import Figure, grid
 from cnnkit.figures.windows import at_most
-from cnnkit.shapes import check_integer
+from cnnkit.shapes import check_integer, output_size
 
 # The masks of the chapter on features, by name.
 MASKS = {
@@ -87,6 +87,63 @@ def convolution(
     )
 
 
+def weight_gradient(
+    x: ArrayLike = (0, 0, 2, 3, 3, 1),
+    delta: ArrayLike = (0, 1, -1, -2, 0, 0),
+    kernel_size: int = 3,
+    stride: int = 1,
+    padding: int = 1,
+) -> Figure:
+    """The gradient of a shared weight, position by position. Shows eq-shared-gradient.
+
+    Each position adds its error times the input under the weight: ``dL/dw_k = sum over i of delta_i x_u``
+    with ``u = i S + k - P``. By default the example of the chapter on backpropagation.
+
+    Args:
+        x: the layer below, shape (n,), 1 to 7 nodes from -9 to 9.
+        delta: dL/d eta, the errors, shape (n',), from -9 to 9.
+        kernel_size: F, 1 to 3.
+        stride: S, 1 to 3.
+        padding: P, zeros on each side, 0 to 2.
+
+    Raises:
+        TypeError: x or delta holds no numbers, or a size is not an integer.
+        ValueError: a value or a size is out of range, the filter is wider than the padded row, or delta has
+            not one error for each position.
+
+    Example:
+        >>> weight_gradient(x=[1, 2, 3], delta=[1, -1], kernel_size=2, padding=0)
+        Figure('weight-gradient')
+    """
+    below = _row("x", x, most=7)
+    at_most("kernel_size", check_integer("kernel_size", kernel_size), 3)
+    at_most("stride", check_integer("stride", stride), 3)
+    at_most("padding", check_integer("padding", padding, at_least=0), 2)
+    nodes = output_size(len(below), kernel_size, stride, padding, floor=True)
+    errors = _numbers("delta", delta, shape=(nodes,))
+
+    padded = np.pad(below, padding)
+    rows = [errors[i] * padded[i * stride : i * stride + kernel_size] for i in range(nodes)]
+    gradient = ", ".join(map(_text, np.sum(rows, axis=0)))
+    return Figure(
+        "weight-gradient",
+        {
+            "x": below.tolist(),
+            "delta": errors.tolist(),
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "padding": padding,
+            "i": int(np.flatnonzero(errors)[0]) if errors.any() else 0,
+        },
+        label="The gradient of a shared weight",
+        fallback=f"One row for each of the {nodes} positions: what its error adds to the gradients of the "
+        f"{kernel_size} weights. The columns add up to the gradient: {gradient}.",
+        picture=grid([[*map(_text, row)] for row in rows], side=32),
+        scripts=("shared-gradient", "number-grid"),
+        height=(27, 53),
+    )
+
+
 def _text(value: float) -> str:
     """A number as the figures write it."""
     return f"{round(float(value), 2) + 0.0:g}".replace("-", "−")
@@ -94,7 +151,7 @@ def _text(value: float) -> str:
 
 def _array(name: str, values: ArrayLike) -> np.ndarray:
     array = np.asarray(values)
-    if array.dtype.kind not in "iuf":
+    if array.size and array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must hold numbers, got {array.dtype}")
     return array
 
@@ -113,6 +170,19 @@ def _numbers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray
         got = f"{array.min():g} to {array.max():g}"
         raise ValueError(f"{name} must hold numbers from {-LARGEST_NUMBER} to {LARGEST_NUMBER}; got {got}")
     return array
+
+
+def _row(name: str, values: ArrayLike, most: int) -> np.ndarray:
+    """Numbers of a row of fields, 1 to ``most`` of them.
+
+    Raises:
+        TypeError: they are no numbers.
+        ValueError: there are none or too many, or the fields do not take them.
+    """
+    shape = _array(name, values).shape
+    if len(shape) != 1 or not 1 <= shape[0] <= most:
+        raise ValueError(f"{name} must have shape (n,) with n from 1 to {most}, got {shape}")
+    return _numbers(name, values, shape)
 
 
 def _pixels(name: str, values: ArrayLike, axes: int, least: int, most: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from figure_page import numbers, press, sentence, slide, state
 from playwright.sync_api import Locator
 
 from cnnkit import figures
-from cnnkit.reference.conv import conv2d
+from cnnkit.reference.conv import conv1d_backward, conv2d
 
 pytestmark = pytest.mark.browser
 in_both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -95,3 +95,43 @@ def test_convolution_ignores_what_is_no_number_and_keeps_weights_in_range(show: 
     assert state(page)["mask"][0][0] == 9
     field.press("Tab")
     assert field.input_value() == "9"
+
+
+# ------------------------------------------------------------------------------------------ a shared weight
+@in_both_schemes
+def test_weight_gradient(show: Callable, scheme: str) -> None:
+    page = show(figures.weight_gradient(), scheme=scheme)
+    drawing, rows = page.get_by_role("application"), page.locator("tr")
+    assert page.locator(".equation").inner_text() == "∂L/∂wk = Σi δi · xi + k − 1"
+    assert sentence(page) == (
+        "Position 1 adds δ₁ x₀ = 1 · 0 = 0 to ∂L/∂w₀, δ₁ x₁ = 1 · 0 = 0 to ∂L/∂w₁, δ₁ x₂ = 1 · 2 = 2 to "
+        "∂L/∂w₂. So far: ∂L/∂w₀ = 0 + 0 = 0; ∂L/∂w₁ = 0 + 0 = 0; ∂L/∂w₂ = 0 + 2 = 2."
+    )
+    page.get_by_role("button", name="Next position").click()
+    assert rows.nth(3).inner_text().split() == ["2", "0", "−2", "−3"]
+    assert rows.last.inner_text().split() == ["so", "far", "0", "−2", "−1"]
+    press(drawing, "End")
+    assert rows.last.inner_text().split() == ["sum", "−4", "−8", "−7"]
+    assert "All positions together: ∂L/∂w₀ = 0 + 0 + 0 + (−4) + 0 + 0 = −4;" in sentence(page)
+    page.get_by_role("button", name="Next position").click()
+    assert state(page)["i"] == 0
+    press(drawing, "ArrowRight", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowLeft")
+    assert state(page)["i"] == 0
+
+    page.get_by_label("x 3").fill("-1.5")
+    page.get_by_label("delta 5").fill("2")
+    slide(page, "position i", 5)
+    x, delta = torch.tensor([0.0, 0, 2, -1.5, 3, 1]), torch.tensor([0.0, 1, -1, -2, 0, 2])
+    _, expected, _ = conv1d_backward(delta[None], x[None], torch.zeros(1, 1, 3), padding=1)
+    assert numbers(rows.last.inner_text()) == expected[0, 0].tolist()
+    assert "δ₅ x₆ = 2 · 0 = 0 to ∂L/∂w₂" in sentence(page), "the padding adds nothing"
+
+
+def test_weight_gradient_follows_the_pointer(show: Callable) -> None:
+    page = show(figures.weight_gradient([1, 2, 3, 4, 5], [1, 2, 3], stride=2))
+    drawing = page.get_by_role("application")
+    assert page.locator(".equation sub").last.inner_text() == "2i + k − 1"
+    point(drawing, 5.5 / 7, 0.5, press=True)  # above the last node
+    assert sentence(page).startswith("Position 2 adds δ₂ x₃ = 3 · 4 = 12")
+    point(drawing, 1.5 / 7, 0.5, press=True)
+    assert sentence(page).startswith("Position 0 adds δ₀ x₋₁ = 1 · 0 = 0")

@@ -8,7 +8,7 @@ import torch
 from cnnkit import figures
 from cnnkit.data import photograph
 from cnnkit.figures.images import MASKS
-from cnnkit.reference.conv import conv2d
+from cnnkit.reference.conv import conv1d_backward, conv2d
 
 
 def drawn(*shape, seed=0):
@@ -83,3 +83,54 @@ def test_convolution_by_default_shows_real_pixels():
 def test_convolutions_that_cannot_be_are_refused(given, error, message):
     with pytest.raises(error, match=message):
         figures.convolution(**given)
+
+
+# ------------------------------------------------------------------------------------------ a shared weight
+@pytest.mark.parametrize(
+    ("n", "F", "stride", "padding", "nodes"),
+    [(6, 3, 1, 1, 6), (7, 2, 2, 0, 3), (5, 3, 3, 2, 3), (1, 1, 1, 0, 1)],
+)
+def test_shared_gradient_is_that_of_reference(n, F, stride, padding, nodes):
+    x, delta = drawn(n), drawn(nodes, seed=1)
+    sizes = {"kernel_size": F, "stride": stride, "padding": padding}
+    calls = [("sharedGradient.contributions", [x.tolist(), delta.tolist(), sizes])]
+    [rows] = in_node.call(["shared-gradient"], calls)
+    [sums] = in_node.call(["shared-gradient"], [("sharedGradient.sums", [rows])])
+    _, expected, _ = conv1d_backward(delta[None], x[None], torch.zeros(1, 1, F).double(), stride, padding)
+    torch.testing.assert_close(torch.tensor(sums, dtype=torch.float64), expected[0, 0])
+    for i, row in enumerate(rows):  # the gradient of this position's error alone
+        alone = torch.zeros_like(delta)
+        alone[i] = delta[i]
+        _, expected, _ = conv1d_backward(alone[None], x[None], torch.zeros(1, 1, F).double(), stride, padding)
+        torch.testing.assert_close(torch.tensor(row, dtype=torch.float64), expected[0, 0])
+
+
+def test_weight_gradient_shows_what_it_is_given():
+    figure = figures.weight_gradient(x=[1, 2, 3, -4.5], delta=[0, 2], kernel_size=2, stride=2, padding=0)
+    assert figure.state["x"] == [1, 2, 3, -4.5]
+    assert figure.state["delta"] == [0, 2]
+    assert figure.state["i"] == 1, "the first error that is not 0"
+    assert figure.fallback.endswith("The columns add up to the gradient: 6, −9.")
+    assert figures.weight_gradient().fallback.endswith("−4, −8, −7."), "as in the chapter"
+    assert figures.weight_gradient([1], [0]).state["i"] == 0
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"x": []}, ValueError, r"^x must have shape \(n,\) with n from 1 to 7, got \(0,\)$"),
+        ({"x": range(8)}, ValueError, r"^x must have .*got \(8,\)$"),
+        ({"x": [[1.0]]}, ValueError, r"^x must have .*got \(1, 1\)$"),
+        ({"x": ["1"]}, TypeError, "^x must hold numbers"),
+        ({"x": [1, 2, 3, 4, 5, 99]}, ValueError, "^x must hold numbers from -9 to 9; got 1 to 99$"),
+        ({"delta": [1, 2]}, ValueError, r"^delta must have shape \(6,\), got \(2,\)$"),
+        ({"x": [1], "padding": 0}, ValueError, "kernel_size"),
+        ({"kernel_size": 4}, ValueError, "^kernel_size must be at most 3"),
+        ({"stride": 0}, ValueError, "^stride"),
+        ({"padding": 3}, ValueError, "^padding must be at most 2"),
+    ],
+)
+def test_weight_gradients_that_cannot_be_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        figures.weight_gradient(**given)

@@ -5,14 +5,14 @@
 
   // Fields for all values of read(), each named by label(i, j); what is typed goes to write(i, j, value).
   // Returns a function that shows the values again: to be called whenever the figure is drawn.
-  figures.numberGrid = (figure, parent, { caption, read, write, label, limit = 9 }) => {
+  figures.numberGrid = (figure, parent, { caption, read, write, label, limit = 9, width = "3.1rem" }) => {
     const { h } = figure;
     const text = (value) => String(+value.toFixed(3));
     const fields = read().map((row, i) =>
       row.map((_, j) => {
         const field = h("input", {
           type: "number", min: -limit, max: limit, step: "any", "aria-label": label(i, j),
-          style: "width: 3.1rem; padding: 0 0 0 0.3rem; box-sizing: border-box",
+          style: `width: ${width}; padding: 0 0 0 0.3rem; box-sizing: border-box`,
         });
         field.addEventListener("input", () => {
           const value = field.valueAsNumber;
