@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
 from cnnkit.data import photograph
 from cnnkit.figures.figure import Figure, grid
 from cnnkit.figures.windows import at_most
+from cnnkit.reference.pool import avg_pool2d, max_pool2d
 from cnnkit.shapes import check_integer, output_size
 
 # The masks of the chapter on features, by name.
@@ -141,6 +143,70 @@ def weight_gradient(
         picture=grid([[*map(_text, row)] for row in rows], side=32),
         scripts=("shared-gradient", "number-grid"),
         height=(27, 53),
+    )
+
+
+def pooling(
+    x: ArrayLike = ((1, 3, 0, 2), (5, 5, -4, 2), (0, 2, 6, 1), (2, -1, 1, 6)),
+    pool: str = "max",
+    kernel_size: int = 2,
+    stride: int | None = None,
+) -> Figure:
+    """Pooling there and back: the values of the windows, and where their errors go. Shows eq-pool-max.
+
+    The reader edits the plane and chooses the kind of pooling, the window and the stride. Forward it shows
+    eq-pool-max or eq-pool-average, backward eq-pool-max-gradient or eq-pool-average-gradient: of equal maxima
+    the first in row order gets the error. The errors are F^2 times 1, 2, 3, ... in row order, which shows
+    whose went where.
+
+    Args:
+        x: the plane, shape (H, W), 1 to 5 rows and columns, numbers from -9 to 9.
+        pool: ``max`` or ``average``.
+        kernel_size: F, 1 to 4.
+        stride: S, 1 to 4; by default F, windows side by side.
+
+    Raises:
+        TypeError: x holds no numbers, or a size is not an integer.
+        ValueError: a value or a size is out of range, the window is larger than the plane, or pool is
+            neither kind.
+
+    Example:
+        >>> pooling([[1, 2, 3], [4, 5, 6], [7, 8, 9]], pool="average", stride=1)
+        Figure('pooling')
+    """
+    shape = _array("x", x).shape
+    if len(shape) != 2 or not all(1 <= n <= 5 for n in shape):
+        raise ValueError(f"x must have shape (H, W), with 1 to 5 rows and columns; got {shape}")
+    plane = _numbers("x", x, shape)
+    if pool not in ("max", "average"):
+        raise ValueError(f"pool must be 'max' or 'average', got {pool!r}")
+    at_most("kernel_size", check_integer("kernel_size", kernel_size), 4)
+    stride = kernel_size if stride is None else stride
+    at_most("stride", check_integer("stride", stride), 4)
+    height, width = (output_size(n, kernel_size, stride, floor=True) for n in shape)
+
+    pooled = (max_pool2d if pool == "max" else avg_pool2d)(torch.tensor(plane)[None], kernel_size, stride)[0]
+    rows = [[_text(value) for value in row] for row in pooled.tolist()]
+    corner = plane[:kernel_size, :kernel_size]
+    u, v = np.unravel_index(corner.argmax(), corner.shape)
+    return Figure(
+        "pooling",
+        {
+            "x": plane.tolist(),
+            "pool": pool,
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "i": 0,
+            "j": 0,
+            "u": int(u),
+            "v": int(v),
+        },
+        label="Pooling and its gradient",
+        fallback=f"The {'largest value' if pool == 'max' else 'mean'} of each window of {kernel_size} by "
+        f"{kernel_size}, with stride {stride}: {height} by {width} values.",
+        picture=grid(rows, side=36),
+        scripts=("sizes", "poolings"),
+        height=(24, 46),
     )
 
 

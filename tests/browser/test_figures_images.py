@@ -9,6 +9,7 @@ from playwright.sync_api import Locator
 
 from cnnkit import figures
 from cnnkit.reference.conv import conv1d_backward, conv2d
+from cnnkit.reference.pool import avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
 pytestmark = pytest.mark.browser
 in_both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -135,3 +136,65 @@ def test_weight_gradient_follows_the_pointer(show: Callable) -> None:
     assert sentence(page).startswith("Position 2 adds δ₂ x₃ = 3 · 4 = 12")
     point(drawing, 1.5 / 7, 0.5, press=True)
     assert sentence(page).startswith("Position 0 adds δ₀ x₋₁ = 1 · 0 = 0")
+
+
+# ------------------------------------------------------------------------------------------ pooling
+@in_both_schemes
+def test_pooling(show: Callable, scheme: str) -> None:
+    page = show(figures.pooling(), scheme=scheme)
+    source, target = page.get_by_role("application").all()
+    errors, gradient = page.locator(".figure svg[role=img]").all()
+    assert sentence(page) == (
+        "y(0, 0) = max{1, 3, 5, 5} = 5; its error δ(0, 0) = 4 goes to x(1, 0), the first of 2 equal maxima. "
+        "Chosen node: ∂L/∂x(1, 0) = 4, from window (0, 0)."
+    )
+    press(source, "ArrowRight")
+    assert sentence(page).endswith("∂L/∂x(1, 1) = 0, as it is the maximum of no window.")
+    page.get_by_label("value of the chosen node").fill("5.5")
+    assert sentence(page).startswith(
+        "y(0, 0) = max{1, 3, 5, 5.5} = 5.5; its error δ(0, 0) = 4 goes to x(1, 1). "
+    )
+    press(source, "ArrowDown", "9")  # typed on the drawing: x(2, 1) = 9
+    press(target, "ArrowDown")
+    assert sentence(page).startswith(
+        "y(1, 0) = max{0, 9, 2, −1} = 9; its error δ(1, 0) = 12 goes to x(2, 1). "
+    )
+    press(source, "-")
+    assert state(page)["x"][2][1] == -9
+
+    slide(page, "stride S", 1)
+    x = torch.tensor([[1.0, 3, 0, 2], [5, 5.5, -4, 2], [0, -9, 6, 1], [2, -1, 1, 6]])[None]
+    delta = 4 * torch.arange(1.0, 10).view(1, 3, 3)
+    shown = [numbers(text)[0] for text in texts(target)]
+    assert shown == max_pool2d(x, 2, 1).flatten().tolist()
+    assert [numbers(text)[0] for text in texts(errors)] == delta.flatten().tolist()
+    expected = max_pool2d_backward(delta, x, 2, 1)
+    assert [numbers(text)[0] for text in texts(gradient)] == expected.flatten().tolist()
+    press(source, "ArrowUp")  # x(1, 1) is the maximum of four windows
+    assert sentence(page).endswith("∂L/∂x(1, 1) = 4 + 8 + 16 = 28, from windows (0, 0), (0, 1), (1, 0).")
+
+    page.get_by_label("pooling").last.select_option("average")
+    expected = avg_pool2d_backward(delta, x, 2, 1)
+    assert [numbers(text)[0] for text in texts(gradient)] == expected.flatten().tolist()
+    assert "of its error δ(1, 0) = 16 each of the 4 nodes gets 4." in sentence(page)
+
+    slide(page, "window F", 3)
+    slide(page, "stride S", 4)  # one window; the last row and column are in none
+    assert sentence(page).startswith("y(0, 0) = (1 + 3 + 0 + 5 + 5.5 + (−4) + 0 + (−9) + 6) / 9 = 0.83;")
+    press(source, "End")
+    assert sentence(page).endswith("∂L/∂x(1, 3) = 0, as it is in no window.")
+
+
+def test_pooling_follows_the_pointer(show: Callable) -> None:
+    page = show(figures.pooling())
+    source, target = page.get_by_role("application").all()
+    errors, gradient = page.locator(".figure svg[role=img]").all()
+    point(source, 0.9, 0.1, press=True)
+    assert (state(page)["u"], state(page)["v"]) == (0, 3)
+    point(target, 0.9, 0.1, press=True)
+    assert (state(page)["i"], state(page)["j"]) == (0, 1)
+    point(errors, 0.1, 0.9, press=True)
+    assert (state(page)["i"], state(page)["j"]) == (1, 0)
+    point(gradient, 0.4, 0.6, press=True)
+    assert (state(page)["u"], state(page)["v"]) == (2, 1)
+    assert sentence(page).endswith("∂L/∂x(2, 1) = 12, from window (1, 0).")

@@ -9,6 +9,7 @@ from cnnkit import figures
 from cnnkit.data import photograph
 from cnnkit.figures.images import MASKS
 from cnnkit.reference.conv import conv1d_backward, conv2d
+from cnnkit.reference.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
 
 def drawn(*shape, seed=0):
@@ -134,3 +135,58 @@ def test_weight_gradient_shows_what_it_is_given():
 def test_weight_gradients_that_cannot_be_are_refused(given, error, message):
     with pytest.raises(error, match=message):
         figures.weight_gradient(**given)
+
+
+# ------------------------------------------------------------------------------------------ pooling
+@pytest.mark.parametrize("pool", ["max", "average"])
+@pytest.mark.parametrize(("F", "S"), [(1, 1), (2, 2), (3, 2), (3, 1), (2, 3), (4, 4)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_pooling_is_that_of_reference(pool, F, S, ties):
+    x = drawn(6, 5).round() if ties else drawn(6, 5)
+    forward, backward = {
+        "max": (max_pool2d, max_pool2d_backward),
+        "average": (avg_pool2d, avg_pool2d_backward),
+    }[pool]
+    y = forward(x[None], F, S)
+    delta = drawn(*y.shape, seed=1)
+    sizes = {"kernel_size": F, "stride": S, "pool": pool}
+    calls = [
+        ("poolings.sizeOf", [x.tolist(), sizes]),
+        ("poolings.forward", [x.tolist(), sizes]),
+        ("poolings.backward", [delta[0].tolist(), x.tolist(), sizes]),
+    ]
+    size, values, gradient = in_node.call(["sizes", "poolings"], calls)
+    assert tuple(size) == y.shape[1:]
+    torch.testing.assert_close(torch.tensor(values, dtype=torch.float64), y[0])
+    expected = backward(delta, x[None], F, S)[0]
+    torch.testing.assert_close(torch.tensor(gradient, dtype=torch.float64), expected)
+
+
+def test_pooling_shows_what_it_is_given():
+    x = [[1, 2, 3], [4, 5, 6], [7, 8, -9]]
+    figure = figures.pooling(x, "average", kernel_size=2, stride=1)
+    expected = {"x": x, "pool": "average", "kernel_size": 2, "stride": 1, "i": 0, "j": 0, "u": 1, "v": 1}
+    assert figure.state == expected
+    assert "mean of each window of 2 by 2, with stride 1: 2 by 2 values" in figure.fallback
+    assert figures.pooling(kernel_size=3).state["stride"] == 3
+    assert figures.pooling().state["u"] == 1, "the node that gets the first error"
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"x": []}, ValueError, r"^x must have shape \(H, W\), with 1 to 5 rows and columns; got \(0,\)$"),
+        ({"x": torch.zeros(6, 3)}, ValueError, r"^x must have .*\(6, 3\)$"),
+        ({"x": [["a"]]}, TypeError, "^x must hold numbers"),
+        ({"x": [[torch.nan] * 2] * 2}, ValueError, "^x must hold numbers from -9 to 9"),
+        ({"pool": "mean"}, ValueError, "^pool must be 'max' or 'average', got 'mean'$"),
+        ({"x": [[1, 2, 3]]}, ValueError, "kernel_size"),
+        ({"kernel_size": 5}, ValueError, "^kernel_size must be at most 4"),
+        ({"stride": 0}, ValueError, "^stride"),
+        ({"stride": 5}, ValueError, "^stride must be at most 4"),
+    ],
+)
+def test_poolings_that_cannot_be_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        figures.pooling(**given)
