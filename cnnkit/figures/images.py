@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -72,7 +74,7 @@ def convolution(
     return Figure(
         "mask",
         {
-            "image": (100 * pixels).round().astype(int).tolist(),  # hundredths: fewer bytes
+            "image": _hundredths(pixels),
             "mask": weights.tolist(),
             "stride": stride,
             "padding": padding,
@@ -84,7 +86,7 @@ def convolution(
         fallback=f"The {what} lies on nine pixels of an image of {pixels.shape[0]} by {pixels.shape[1]}. "
         f"Pixels, weights and products: the products add up to y({i}, {j}) = {_text(products.sum())}.",
         picture=grid(rows, side=32),
-        scripts=("sizes", "convolutions", "number-grid"),
+        scripts=("convolutions", "number-grid", "pixels"),
         height=(41, 80),
     )
 
@@ -208,6 +210,55 @@ def pooling(
         scripts=("sizes", "poolings"),
         height=(24, 46),
     )
+
+
+def one_by_one(image: ArrayLike | None = None, weights: ArrayLike = ((0.3, 0.6, 0.1), (1, 0, -1))) -> Figure:
+    """A 1x1 convolution of a photograph: each pixel's channels mixed to others. Shows eq-conv2d.
+
+    The reader edits the weights and goes from pixel to pixel; the weights are the same at every one.
+
+    Args:
+        image: red, green and blue, shape (3, H, W), 1 to 16 rows and columns: from 0 to 1, or of dtype uint8,
+            from 0 to 255. They are rounded to two decimals, so that the sums can be checked by hand. By
+            default 14 by 14 pixels of the photograph ``astronaut``, where the suit meets a badge.
+        weights: W, shape (R, 3), a row for each of 1 to 3 filters, from -9 to 9. By default a filter that
+            makes the picture grey, and one that finds more red than blue.
+
+    Raises:
+        TypeError: image or weights holds no numbers.
+        ValueError: shapes or values out of range.
+
+    Example:
+        >>> one_by_one(weights=[[0, 0, 1], [0, 1, 0], [1, 0, 0]])
+        Figure('one-by-one')
+    """
+    if image is None:
+        image = photograph("astronaut")[:, 346:360, 168:182].numpy()
+    pixels = _pixels("image", image, axes=3, least=1, most=16)
+    if len(pixels) != 3:
+        raise ValueError(f"image must have 3 channels, got shape {pixels.shape}")
+    shape = _array("weights", weights).shape
+    if len(shape) != 2 or not 1 <= shape[0] <= 3 or shape[1] != 3:
+        raise ValueError(f"weights must have shape (R, 3) with R from 1 to 3, got {shape}")
+    filters = _numbers("weights", weights, shape)
+
+    i, j = (n // 2 for n in pixels.shape[1:])
+    mixed = filters @ pixels[:, i, j]
+    return Figure(
+        "one-by-one",
+        {"image": _hundredths(pixels), "weights": filters.tolist(), "i": i, "j": j},
+        label="A 1x1 convolution of a photograph",
+        fallback=f"Pixel ({i}, {j}) has the channels {', '.join(map(_text, pixels[:, i, j]))}. The weights, "
+        f"one row for each filter, mix them to {', '.join(map(_text, mixed))}, as they do at every pixel.",
+        picture=grid([[*map(_text, row)] for row in filters], side=36),
+        scripts=("mixing", "number-grid", "pixels"),
+        height=(28, 58),
+    )
+
+
+def _hundredths(pixels: np.ndarray) -> list[Any]:
+    """Pixels as a figure's state holds them: whole numbers take fewer bytes."""
+    return (100 * pixels).round().astype(int).tolist()
 
 
 def _text(value: float) -> str:

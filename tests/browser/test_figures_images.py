@@ -198,3 +198,44 @@ def test_pooling_follows_the_pointer(show: Callable) -> None:
     point(gradient, 0.4, 0.6, press=True)
     assert (state(page)["u"], state(page)["v"]) == (2, 1)
     assert sentence(page).endswith("∂L/∂x(2, 1) = 12, from window (1, 0).")
+
+
+# ------------------------------------------------------------------------------------------ one by one
+@in_both_schemes
+def test_one_by_one(show: Callable, scheme: str) -> None:
+    image = torch.arange(12.0).view(3, 2, 2) / 20
+    page = show(figures.one_by_one(image, [[1, 0, -1], [0.5, 0.5, 0]]), scheme=scheme)
+    drawing, network = page.get_by_role("application"), page.get_by_role("img", name="The network")
+    press(drawing, "Home", "ArrowUp")
+    assert sentence(page) == (
+        "Pixel (0, 0) is red 0, green 0.2, blue 0.4: y₀(0, 0) = 0 · 1 + 0.2 · 0 + 0.4 · (−1) = −0.4; "
+        "y₁(0, 0) = 0 · 0.5 + 0.2 · 0.5 + 0.4 · 0 = 0.1. The same 6 weights mix all 4 pixels."
+    )
+    press(drawing, "ArrowRight", "ArrowDown")
+    assert sentence(page).startswith("Pixel (1, 1) is red 0.15, green 0.35, blue 0.55: ")
+    page.get_by_label("W1(2)").fill("-2")
+    page.get_by_label("W0(0)").fill("0.5")
+    weights = torch.tensor([[0.5, 0, -1], [0.5, 0.5, -2]])
+    expected = conv2d(image, weights[:, :, None, None])[:, 1, 1].tolist()
+    assert texts(network)[:6] == ["0.5", "0", "−1", "0.5", "0.5", "−2"]
+    shown = [text for text in texts(network)[6:] if not text.startswith(("x", "y"))]
+    values = [numbers(text)[0] for text in shown]
+    assert values == pytest.approx([0.15, 0.35, 0.55, *expected], abs=0.0051)
+    assert "y₁(1, 1) = 0.15 · 0.5 + 0.35 · 0.5 + 0.55 · (−2) = −0.85." in sentence(page)
+
+
+def test_one_by_one_follows_the_pointer_on_every_picture(show: Callable) -> None:
+    page = show(figures.one_by_one())
+    high = 120  # of a picture with its label, in units of the drawing; 100 of them are pixels
+    for name, wide, left in (
+        ("The photograph", 100, 0),
+        ("Channels of the input", 314, 107),
+        ("Channels of the output", 207, 107),
+    ):
+        drawing = page.locator(f".figure svg[aria-label^='{name}']")
+        point(drawing, (left + 3.5 / 14 * 100) / wide, (9.5 / 14 * 100) / high)
+        assert sentence(page).startswith("Pixel (9, 3) is"), name
+        point(drawing, (left + 0.5 / 14 * 100) / wide, (0.5 / 14 * 100) / high, press=True)
+        assert sentence(page).startswith("Pixel (0, 0) is"), name
+        point(drawing, 0.2, 110 / high)  # on the label: nothing moves
+        assert sentence(page).startswith("Pixel (0, 0) is"), name

@@ -22,9 +22,7 @@ def drawn(*shape, seed=0):
 def test_convolution_is_that_of_reference(name, stride, padding):
     x, w = drawn(9, 7), torch.tensor(MASKS[name], dtype=torch.float64)
     sizes = {"stride": stride, "padding": padding}
-    [found] = in_node.call(
-        ["sizes", "convolutions"], [("convolutions.convolve", [x.tolist(), w.tolist(), sizes])]
-    )
+    [found] = in_node.call(["convolutions"], [("convolutions.convolve", [x.tolist(), w.tolist(), sizes])])
     expected = conv2d(x[None], w[None, None], **sizes)[0]
     torch.testing.assert_close(torch.tensor(found, dtype=torch.float64), expected)
 
@@ -32,10 +30,10 @@ def test_convolution_is_that_of_reference(name, stride, padding):
 def test_window_and_products_are_what_the_sum_is_made_of():
     x, w = drawn(5, 6), drawn(3, 3, seed=1)
     given = [x.tolist(), 2, 0, 3, {"stride": 2, "padding": 1}]
-    [window] = in_node.call(["sizes", "convolutions"], [("convolutions.windowAt", given)])
+    [window] = in_node.call(["convolutions"], [("convolutions.windowAt", given)])
     assert window == torch.nn.functional.pad(x, (1, 1, 1, 1))[4:7, 0:3].tolist()
     calls = [("convolutions.products", [window, w.tolist()])]
-    [products] = in_node.call(["sizes", "convolutions"], calls)
+    [products] = in_node.call(["convolutions"], calls)
     y = conv2d(x[None], w[None, None], stride=2, padding=1)[0, 2, 0]
     assert sum(map(sum, products)) == pytest.approx(y.item())
 
@@ -190,3 +188,43 @@ def test_pooling_shows_what_it_is_given():
 def test_poolings_that_cannot_be_are_refused(given, error, message):
     with pytest.raises(error, match=message):
         figures.pooling(**given)
+
+
+# ------------------------------------------------------------------------------------------ one by one
+@pytest.mark.parametrize("filters", [1, 2, 3])
+def test_mixing_is_the_convolution_of_reference(filters):
+    x, w = drawn(3, 4, 5), drawn(filters, 3, seed=1)
+    [found] = in_node.call(["mixing"], [("mixing.mix", [x.tolist(), w.tolist()])])
+    torch.testing.assert_close(torch.tensor(found, dtype=torch.float64), conv2d(x, w[:, :, None, None]))
+
+
+def test_one_by_one_shows_what_it_is_given():
+    image = torch.linspace(0, 1, 12).view(3, 2, 2)
+    figure = figures.one_by_one(image, [[1, 0, 2.5]])
+    assert figure.state["image"] == (100 * image).round().int().tolist()
+    assert figure.state["weights"] == [[1, 0, 2.5]]
+    assert figure.fallback.startswith("Pixel (1, 1) has the channels 0.27, 0.64, 1. ")
+    assert f"mix them to {round(0.27 + 2.5, 2):g}, " in figure.fallback
+    pixels = photograph("astronaut")[:, 346:360, 168:182]
+    shown = torch.tensor(figures.one_by_one().state["image"]) / 100
+    torch.testing.assert_close(shown, pixels / 255, rtol=0, atol=0.0051)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"image": torch.zeros(4, 4)}, ValueError, r"^image must have 3 axes, with 1 to 16 rows"),
+        ({"image": torch.zeros(2, 4, 4)}, ValueError, r"^image must have 3 channels, got shape \(2, 4, 4\)$"),
+        ({"image": torch.zeros(3, 4, 17)}, ValueError, r"^image must have .*\(3, 4, 17\)$"),
+        ({"image": -torch.ones(3, 4, 4)}, ValueError, r"^image must hold values from 0 to 1.*got -1 to -1"),
+        ({"weights": []}, ValueError, r"^weights must have shape \(R, 3\) with R from 1 to 3, got \(0,\)$"),
+        ({"weights": torch.zeros(4, 3)}, ValueError, r"^weights must have .*\(4, 3\)$"),
+        ({"weights": torch.zeros(2, 2)}, ValueError, r"^weights must have .*\(2, 2\)$"),
+        ({"weights": [["a", "b", "c"]]}, TypeError, "^weights must hold numbers"),
+        ({"weights": [[1, 2, 10]]}, ValueError, "^weights must hold numbers from -9 to 9; got 1 to 10$"),
+    ],
+)
+def test_mixtures_that_cannot_be_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        figures.one_by_one(**given)

@@ -1,9 +1,7 @@
-// Convolution of one image, the gradient of a shared weight, and 1x1 convolution: what cnnkit.reference computes.
-// No drawing. Needs sizes.
+// Convolution of one plane with one mask: what cnnkit.reference.conv.conv2d computes. No drawing.
 (() => {
   const figures = (globalThis.cnnFigures ??= {});
   if (figures.convolutions) return;
-  const { outputSize } = figures.sizes;
 
   // The F x F pixels under the filter at output (i, j); 0 in the padding.
   const windowAt = (x, i, j, F, { stride = 1, padding = 0 }) =>
@@ -16,7 +14,8 @@
 
   // y(i, j), the sum over a and b of w(a, b) x(i S + a - P, j S + b - P), at all places.
   const convolve = (x, w, sizes) => {
-    const [height, width] = [x.length, x[0].length].map((n) => outputSize({ n, kernel_size: w.length, ...sizes })[0]);
+    const { stride = 1, padding = 0 } = sizes;
+    const [height, width] = [x, x[0]].map((n) => Math.floor((n.length + 2 * padding - w.length) / stride) + 1);
     return Array.from({ length: height }, (_, i) =>
       Array.from({ length: width }, (_, j) => sum(products(windowAt(x, i, j, w.length, sizes), w))),
     );

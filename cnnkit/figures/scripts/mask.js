@@ -1,13 +1,13 @@
 // A photograph under a mask: the window, the nine products and their sum, at the place that is pointed at.
 (() => {
-  const { define, convolutions, numberGrid, number, factor, tint, clamp } = globalThis.cnnFigures;
+  const { define, convolutions, numberGrid, pixels, number, factor, tint, clamp } = globalThis.cnnFigures;
   const SIDE = 320, CELL = 106, ROW = 38, OWN = "my own";
 
   define("mask", (figure) => {
     const { h, state } = figure;
     const named = () => Object.keys(state.masks).find((name) => String(state.masks[name]) === String(state.mask)) ?? OWN;
 
-    const image = state.image.map((pixels) => pixels.map((hundredths) => hundredths / 100));
+    const image = state.image.map((values) => values.map((hundredths) => hundredths / 100));
 
     const row = figure.controls();
     let chosen = (state.name = named());
@@ -37,19 +37,6 @@
     const say = figure.sentence();
 
     let drawn, y, shown, sideIn, sideOut;
-    // One path for all squares of a colour: far fewer elements than squares.
-    const squares = (rows, side, colour) => {
-      const paths = {};
-      rows.forEach((values, i) => values.forEach((value, j) => {
-        const fill = colour(value);
-        paths[fill] = `${paths[fill] ?? ""}M${j * side} ${i * side}h${side}v${side}h${-side}z`;
-      }));
-      return h("g", { "shape-rendering": "crispEdges" }, ...Object.entries(paths).map(([fill, d]) => h("path", { d, fill })));
-    };
-    const grey = (value) => `rgb(${Array(3).fill(Math.round(255 * clamp(value, 0, 1)))})`;
-    const frame = (x, y, side, colour) =>
-      [["var(--paper)", 6], [colour, 3]].map(([stroke, width]) =>
-        h("rect", { x, y, width: side, height: side, fill: "none", stroke, "stroke-width": width }));
 
     // Pictures are drawn anew only when they change; moving the window moves its frames.
     const redraw = () => {
@@ -66,21 +53,19 @@
       const values = y.flat(), low = Math.min(...values), high = Math.max(...values);
       const limit = Math.max(-low, high), isImage = Math.abs(convolutions.sum(mask) - 1) < 0.01;
       shown = [
-        squares(padded, sideIn, grey),
-        squares(y, sideOut, (value) => (isImage ? grey(value) : tint(value, limit))),
+        pixels.squares(h, padded, sideIn, pixels.grey),
+        pixels.squares(h, y, sideOut, (value) => (isImage ? pixels.grey(value) : tint(value, limit))),
       ];
       if (P) shown[0].append(h("rect", { x: P * sideIn, y: P * sideIn, width: width * sideIn, height: height * sideIn, fill: "none", stroke: "#aaa", "stroke-dasharray": "4 3" }));
       input.nextSibling.textContent = `input x, ${height} × ${width}` + (P ? `, and ${P} zero${P > 1 ? "s" : ""} on each side` : "");
       output.nextSibling.textContent = `output y, ${y.length} × ${y[0].length}, from ${number(low)} to ${number(high)}`;
     };
 
-    const point = (svg, places) => {
-      for (const name of ["pointerdown", "pointermove"])
-        svg.addEventListener(name, (event) => {
-          const [x, y] = figure.at(svg, event).map(places);
-          if (x !== state.j || y !== state.i) figure.set({ i: y, j: x });
-        });
-    };
+    const point = (svg, places) =>
+      pixels.onPoint(figure, svg, (...at) => {
+        const [j, i] = at.map(places);
+        if (j !== state.j || i !== state.i) figure.set({ i, j });
+      });
     point(input, (v) => Math.round((v / sideIn - 1.5) / state.stride));
     point(output, (v) => Math.floor(v / sideOut));
 
@@ -92,12 +77,12 @@
       const { mask, stride: S, padding: P } = state;
       const i = (state.i = clamp(state.i, 0, y.length - 1)), j = (state.j = clamp(state.j, 0, y[0].length - 1));
       figure.show(input, SIDE, SIDE, [shown[0],
-        ...frame(j * S * sideIn, i * S * sideIn, 3 * sideIn, "var(--orange)")]);
-      figure.show(output, SIDE, SIDE, [shown[1], ...frame(j * sideOut, i * sideOut, sideOut, "var(--ink)")]);
+        ...pixels.frame(h, j * S * sideIn, i * S * sideIn, 3 * sideIn, "var(--orange)")]);
+      figure.show(output, SIDE, SIDE, [shown[1], ...pixels.frame(h, j * sideOut, i * sideOut, sideOut, "var(--ink)")]);
 
-      const pixels = convolutions.windowAt(image, i, j, 3, state), parts = convolutions.products(pixels, mask);
+      const under = convolutions.windowAt(image, i, j, 3, state), parts = convolutions.products(under, mask);
       const limit = Math.max(...parts.flat().map(Math.abs));
-      const term = (a, b) => `${number(pixels[a][b])} · ${weight(mask[a][b])}`;
+      const term = (a, b) => `${number(under[a][b])} · ${weight(mask[a][b])}`;
       figure.show(terms, 3 * CELL, 3 * ROW, parts.flatMap((line, a) => line.flatMap((part, b) => [
         h("rect", { x: b * CELL + 1, y: a * ROW + 1, width: CELL - 2, height: ROW - 2, rx: 3, fill: tint(part, limit), stroke: "var(--quiet)" }),
         h("text", { x: (b + 0.5) * CELL, y: a * ROW + 11 }, term(a, b)),
