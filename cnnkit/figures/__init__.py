@@ -4,7 +4,18 @@ Each function returns a `cnnkit.figures.figure.Figure`, which shows itself as th
 """
 
 from cnnkit.figures.digits import digit
+from cnnkit.figures.images import convolution, one_by_one, pooling, weight_gradient
 from cnnkit.figures.units import batch_norm, dropout, residual_block
 from cnnkit.figures.windows import output_size
 
-__all__ = ["batch_norm", "digit", "dropout", "output_size", "residual_block"]
+__all__ = [
+    "batch_norm",
+    "convolution",
+    "digit",
+    "dropout",
+    "one_by_one",
+    "output_size",
+    "pooling",
+    "residual_block",
+    "weight_gradient",
+]
