@@ -84,7 +84,7 @@ def test_points_of_batch_norm_are_dragged(show: Callable) -> None:
     box = drawing.bounding_box()
 
     def at(value: float) -> tuple[float, float]:
-        return box["x"] + box["width"] * (12 + (value + 6) / 12 * 376) / 400, box["y"] + box[
+        return box["x"] + box["width"] * (12 + (value + 6) / 12 * 316) / 340, box["y"] + box[
             "height"
         ] * 52 / 234
 

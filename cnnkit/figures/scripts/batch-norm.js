@@ -1,7 +1,7 @@
 // The points of a mini-batch on a line, and where batch normalisation puts them in training and at test time.
 (() => {
   const { define, normalising, number, factor, clamp } = globalThis.cnnFigures;
-  const WIDTH = 400, MOST = 6, LEFT = 12, RIGHT = WIDTH - 12, ROWS = { x: 52, train: 132, test: 212 };
+  const WIDTH = 340, MOST = 6, LEFT = 12, RIGHT = WIDTH - 12, ROWS = { x: 52, train: 132, test: 212 };
   const COLOURS = ["blue", "red", "green"];
 
   define("batch-norm", (figure) => {
@@ -58,9 +58,9 @@
       const later = normalising.normalise(x, { ...population, ...settings });
       const sigma = Math.sqrt(found.variance), order = x.map((_, i) => i).sort((a, b) => (a === point) - (b === point));
       const shapes = [
-        ...line("net inputs x of the mini-batch, their mean and standard deviation", ROWS.x),
-        ...line("training: y with the mini-batch's mean and variance", ROWS.train),
-        ...line("test: y with the population's mean and variance", ROWS.test),
+        ...line("x of the mini-batch, its mean and standard deviation", ROWS.x),
+        ...line("training: y by the mini-batch's statistics", ROWS.train),
+        ...line("test: y by the population's statistics", ROWS.test),
         h("rect", { x: at(found.mean - sigma), y: ROWS.x - 11, width: at(found.mean + sigma) - at(found.mean - sigma), height: 22, fill: "var(--orange)", "fill-opacity": 0.28 }),
         h("line", { x1: at(found.mean), x2: at(found.mean), y1: ROWS.x - 15, y2: ROWS.x + 15, stroke: "var(--ink)", "stroke-width": 2 }),
       ];

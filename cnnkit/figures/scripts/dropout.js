@@ -10,7 +10,8 @@
     const network = state.network;
     const row = figure.controls();
     for (const [name, label] of [["p_input", "inputs: p ="], ["p_hidden", "hidden units: p ="]])
-      figure.slider(row, name, label, 0.1, 1, 0.05).addEventListener("input", () => figure.set({ samples: 1 }));
+      // before the slider's own listener: one drawing, of a new mask
+      figure.slider(row, name, label, 0.1, 1, 0.05).addEventListener("input", () => (state.samples = 1), true);
     const buttons = figure.controls();
     for (const [text, more] of [["Draw a mask", 1], ["Draw 100", 100], ["Draw 1,000", 1000]])
       figure.button(buttons, text, () => figure.set({ samples: Math.min(MOST, state.samples + more) }));
@@ -22,7 +23,7 @@
       caption: "Crossed out: dropped by the last mask. Framed: the chosen unit.",
     });
     const plot = figure.drawing(both, "Outputs of the chosen unit's sub-networks over their net inputs", {
-      caption: "Each dot: a sub-network of the chosen unit; its area: how probable it is.",
+      caption: "Each dot: a sub-network of the chosen unit; its area: how probable it is. (Into the output unit go the hidden outputs with nothing dropped.)",
     });
     const numbers = figure.line("equation");
 
@@ -83,7 +84,7 @@
         h("text", { x: (left + right) / 2, y: bottom + 29 }, "net input S"),
         h("text", { x: left + 44, y: top + 2 }, "output O"),
         h("polyline", { points: curve.join(" "), fill: "none", stroke: "var(--quiet)" }),
-        ...all.map((one) => h("circle", { cx: x(one.S), cy: y(one.O), r: 2 + 16 * Math.sqrt(one.P), fill: "var(--blue)", "fill-opacity": 0.45 })),
+        ...all.map((one) => h("circle", { cx: x(one.S), cy: y(one.O), r: Math.max(1.5, 17 * Math.sqrt(one.P)), fill: "var(--blue)", "fill-opacity": 0.45 })),
         h("line", { x1: left, x2: right, y1: y(found.mean), y2: y(found.mean), stroke: "var(--red)", "stroke-width": 1.5, "stroke-dasharray": "6 4" }),
         h("text", { x: right - 14, y: y(found.mean) + (found.mean > 0.5 ? 11 : -11), fill: "var(--red)" }, "E O"),
         h("path", { d: `M${x(found.ES)} ${y(found.scaled) - 8}l8 8l-8 8l-8 -8z`, fill: "var(--green)", stroke: "var(--paper)" }),
