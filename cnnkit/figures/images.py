@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from torch import Tensor
 
 from cnnkit.data import photograph
 from cnnkit.figures.figure import Figure, grid
 from cnnkit.figures.windows import at_most
 from cnnkit.reference.pool import avg_pool2d, max_pool2d
 from cnnkit.shapes import check_integer, output_size
+
+Numbers = Tensor | np.ndarray | Sequence[Any]
 
 # The masks of the chapter on features, by name.
 MASKS = {
@@ -27,7 +30,7 @@ LARGEST_NUMBER = 9  # what the fields of a figure take
 
 
 def convolution(
-    image: ArrayLike | None = None, mask: str | ArrayLike = "edge", stride: int = 1, padding: int = 0
+    image: Numbers | None = None, mask: str | Numbers = "edge", stride: int = 1, padding: int = 0
 ) -> Figure:
     """A mask on a photograph: the window, the nine products and their sum. Shows eq-conv2d-valid.
 
@@ -92,8 +95,8 @@ def convolution(
 
 
 def weight_gradient(
-    x: ArrayLike = (0, 0, 2, 3, 3, 1),
-    delta: ArrayLike = (0, 1, -1, -2, 0, 0),
+    x: Numbers = (0, 0, 2, 3, 3, 1),
+    delta: Numbers = (0, 1, -1, -2, 0, 0),
     kernel_size: int = 3,
     stride: int = 1,
     padding: int = 1,
@@ -149,7 +152,7 @@ def weight_gradient(
 
 
 def pooling(
-    x: ArrayLike = ((1, 3, 0, 2), (5, 5, -4, 2), (0, 2, 6, 1), (2, -1, 1, 6)),
+    x: Numbers = ((1, 3, 0, 2), (5, 5, -4, 2), (0, 2, 6, 1), (2, -1, 1, 6)),
     pool: str = "max",
     kernel_size: int = 2,
     stride: int | None = None,
@@ -212,7 +215,7 @@ def pooling(
     )
 
 
-def one_by_one(image: ArrayLike | None = None, weights: ArrayLike = ((0.3, 0.6, 0.1), (1, 0, -1))) -> Figure:
+def one_by_one(image: Numbers | None = None, weights: Numbers = ((0.3, 0.6, 0.1), (1, 0, -1))) -> Figure:
     """A 1x1 convolution of a photograph: each pixel's channels mixed to others. Shows eq-conv2d.
 
     The reader edits the weights and goes from pixel to pixel; the weights are the same at every one.
@@ -266,14 +269,14 @@ def _text(value: float) -> str:
     return f"{round(float(value), 2) + 0.0:g}".replace("-", "−")
 
 
-def _array(name: str, values: ArrayLike) -> np.ndarray:
+def _array(name: str, values: Numbers) -> np.ndarray:
     array = np.asarray(values)
     if array.size and array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must hold numbers, got {array.dtype}")
     return array
 
 
-def _numbers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+def _numbers(name: str, values: Numbers, shape: tuple[int, ...]) -> np.ndarray:
     """Numbers of a figure's fields.
 
     Raises:
@@ -289,7 +292,7 @@ def _numbers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray
     return array
 
 
-def _row(name: str, values: ArrayLike, most: int) -> np.ndarray:
+def _row(name: str, values: Numbers, most: int) -> np.ndarray:
     """Numbers of a row of fields, 1 to ``most`` of them.
 
     Raises:
@@ -302,7 +305,7 @@ def _row(name: str, values: ArrayLike, most: int) -> np.ndarray:
     return _numbers(name, values, shape)
 
 
-def _pixels(name: str, values: ArrayLike, axes: int, least: int, most: int) -> np.ndarray:
+def _pixels(name: str, values: Numbers, axes: int, least: int, most: int) -> np.ndarray:
     """Grey values or colours from 0 to 1, rounded to two decimals; the last two axes are rows and columns.
 
     Raises:
