@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from built_site import ROOT
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
 
@@ -111,11 +111,12 @@ def test_notebook_runs_in_jupyterlab(browser: Browser, lab: tuple[str, str, Path
         # a figure that reacts does so here, too, and its arrow keys do not move between cells
         page.evaluate(SCROLL_TO_FIGURE)
         figure = page.locator("cnn-output-size")
-        assert "Output 0 has its window at the nodes 0 to 2." in figure.locator(".sentence").inner_text()
+        sentence = figure.locator(".sentence")
+        expect(sentence).to_contain_text("Output 0 has its window at the nodes 0 to 2.", timeout=60_000)
         figure.get_by_role("application").press("ArrowDown")
-        assert "Output 1 has its window at the nodes 2 to 4." in figure.locator(".sentence").inner_text()
+        expect(sentence).to_contain_text("Output 1 has its window at the nodes 2 to 4.")
         figure.get_by_label("nodes n").fill("8")
-        assert "3 windows reach 7 of the 8 nodes" in figure.locator(".sentence").inner_text()
+        expect(sentence).to_contain_text("3 windows reach 7 of the 8 nodes")
     finally:
         context.close()
 
