@@ -1,11 +1,22 @@
 """`check` accepts right answers of any kind, and says what to look at for the others."""
 
+import re
+from importlib import import_module
+
+import nbformat
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from book.tools.execute_notebooks import ROOT
 from cnnkit.exercises import Choice, Function, Numbers, chapters, checker
 from cnnkit.exercises.local_connectivity import EXERCISES as LOCAL
+
+
+def exercises_of(chapter):
+    return import_module(f"cnnkit.exercises.{chapter.replace('-', '_')}").EXERCISES
+
 
 SIZES = Numbers([1, 2], hint="think again", hints=[([2, 1], "other way round"), ([1], "one is missing")])
 
@@ -109,9 +120,7 @@ def test_check_prints_one_line(capsys):
 
 @pytest.mark.parametrize("chapter", chapters())
 def test_every_hint_is_for_a_wrong_answer(chapter):
-    from importlib import import_module
-
-    exercises = import_module(f"cnnkit.exercises.{chapter.replace('-', '_')}").EXERCISES
+    exercises = exercises_of(chapter)
     assert list(exercises) == list(range(1, len(exercises) + 1))
     assert 4 <= len(exercises) <= 6
     for exercise in exercises.values():
@@ -128,6 +137,76 @@ def test_every_hint_is_for_a_wrong_answer(chapter):
 def test_the_classical_wrong_answers_get_their_own_hint():
     assert "flipped" in LOCAL[1].judge([0, 1, 7, 0])
     assert "ReLU" in LOCAL[1].judge([-1, 3, 5, -3])
+
+
+def exercise_problems(notebook, numbers):
+    """What a chapter's exercises lack: a waiting check, hints, a folded solution, or one that is right."""
+    parts, titles = {}, []
+    for cell in notebook.cells:
+        for text in (
+            re.split(r"^(?=#{2,3} )", cell.source, flags=re.M) if cell.cell_type == "markdown" else []
+        ):
+            if text.startswith("#"):
+                titles.append(re.match(r"### Exercise (\d+) \(.+\)$", text, re.M))
+            if titles and titles[-1]:
+                part = parts.setdefault(int(titles[-1][1]), {"folded": [], "said": [], "hidden": []})
+                part["folded"] += re.findall(r"^<summary>(.*)</summary>", text, re.M)
+        if cell.cell_type == "code" and titles and titles[-1]:
+            part = parts[int(titles[-1][1])]
+            said = "".join(output.get("text", "") for output in cell.outputs)
+            hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+            part["hidden" if hidden else "said"].append(said)
+    problems = [] if list(parts) == list(numbers) else [f"exercises {list(parts)}, checks {list(numbers)}"]
+    for number, part in parts.items():
+        if part["folded"] not in (["Hint", "Solution"], ["Hint", "Second hint", "Solution"]):
+            problems.append(f"exercise {number}: folded are {part['folded']}")
+        if not any(said.startswith(f"Exercise {number}: waiting") for said in part["said"]):
+            problems.append(f"exercise {number}: no check waits for an answer")
+        if not any(f"Exercise {number}: right." in said for said in part["hidden"]):
+            problems.append(f"exercise {number}: no hidden solution that its check calls right")
+    return problems
+
+
+@pytest.mark.parametrize("chapter", chapters())
+def test_every_exercise_has_a_check_hints_and_a_solution(chapter):
+    notebook = nbformat.read(ROOT / f"book/{chapter}.ipynb", as_version=4)
+    assert exercise_problems(notebook, exercises_of(chapter)) == []
+
+
+def test_every_chapter_has_exercises():
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+    pages = [
+        page["file"].removeprefix("book/")
+        for part in parts
+        if part["caption"] != "Reference"
+        for page in part["chapters"]
+    ]
+    assert sorted(pages) == chapters()
+
+
+def test_an_incomplete_exercise_is_found():
+    def notebook(*, folded="Hint Solution", waiting="Exercise 1: waiting", solved="Exercise 1: right.", n=1):
+        folds = "".join(f"<summary>{name}</summary>\n" for name in folded.split())
+        code = nbformat.v4.new_code_cell
+        return nbformat.v4.new_notebook(
+            cells=[
+                nbformat.v4.new_markdown_cell(f"## Exercises\n\n### Exercise {n} (by hand)\n\nHow many?"),
+                code(outputs=[nbformat.v4.new_output("stream", text=waiting)]),
+                nbformat.v4.new_markdown_cell(folds),
+                code(
+                    outputs=[nbformat.v4.new_output("stream", text=solved)],
+                    metadata={"jupyter": {"source_hidden": True}},
+                ),
+                nbformat.v4.new_markdown_cell("## What to keep"),
+                code(outputs=[]),
+            ]
+        )
+
+    assert exercise_problems(notebook(), [1]) == []
+    assert exercise_problems(notebook(folded="Solution"), [1]) == ["exercise 1: folded are ['Solution']"]
+    assert exercise_problems(notebook(waiting=""), [1]) == ["exercise 1: no check waits for an answer"]
+    assert "no hidden solution" in exercise_problems(notebook(solved="Exercise 1: not yet."), [1])[0]
+    assert exercise_problems(notebook(), [1, 2]) == ["exercises [1], checks [1, 2]"]
 
 
 @pytest.mark.bad_input

@@ -4,14 +4,15 @@ import torch
 
 from cnnkit.exercises import Exercise, Function, Numbers
 from cnnkit.reference.conv import conv1d_backward, conv2d_backward
-from cnnkit.reference.pool import avg_pool1d_backward, max_pool1d_backward
+from cnnkit.reference.pool import max_pool1d_backward
 
 ROW = torch.tensor([[1.0, 2.0, 0.0, -1.0, 3.0]])
 _, SHARED, _ = conv1d_backward(torch.tensor([[2.0, -1.0, 1.0]]), ROW, torch.zeros(1, 1, 3))
 STRIDED, _, _ = conv1d_backward(
     torch.tensor([[1.0, -2.0]]), torch.zeros(1, 5), torch.tensor([[[2.0, -1.0, 3.0]]]), stride=2
 )
-POOLED, ERRORS = torch.tensor([[1.0, 3, 3, 2, 5, 4, -4, 2, 1]]), torch.tensor([[1.0, 2, 3, 4]])
+NET_INPUTS = torch.tensor([[1.0, 3, 3, -2, -1, -5, -4, 2, 1]])
+ERRORS = torch.tensor([[1.0, 2, 3, 4]])
 
 
 def _plane_gradient(delta: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
@@ -58,20 +59,24 @@ EXERCISES: dict[int, Exercise] = {
         "column b on; the result has F - 1 more rows and columns than delta",
     ),
     4: Numbers(
-        max_pool1d_backward(ERRORS, POOLED, 3, 2),
-        hint="find the maximum of each of the four windows, which begin at nodes 0, 2, 4 and 6, and hand it "
-        "the window's error",
+        max_pool1d_backward(ERRORS, NET_INPUTS.relu(), 3, 2) * (NET_INPUTS > 0),
+        hint="take the ReLU's outputs, hand each window's error to the node of its maximum, then multiply by "
+        "the ReLU's derivative",
         hints=[
-            ([0, 1, 1, 0, 5, 0, 0, 4, 0], "of equal values only the first one gets the error"),
-            ([0, 1, 0, 0, 3, 0, 0, 4, 0], "the 5 is the maximum of two windows and gets both errors"),
-            ([0, 1, 0, 0, 2, 0, 0, 4, 0], "the 5 is the maximum of two windows and gets both errors"),
-            ([0, 0, 1, 0, 5, 0, 0, 4, 0], "of equal values the first one gets the error"),
             (
-                [0, 0.5, 0.5, 0, 5, 0, 0, 4, 0],
-                "nobody shares: the first of equal values gets all",
+                max_pool1d_backward(ERRORS, NET_INPUTS.relu(), 3, 2),
+                "so far right for the outputs of the ReLU; what becomes of the 3 where the net input is "
+                "negative?",
             ),
-            (avg_pool1d_backward(ERRORS, POOLED, 3, 2), "that is what average pooling sends back"),
-            ([3, 5, 5, 2], "those are the maxima; the question is what goes back to the nine nodes"),
+            ([0, 0, 3, 0, 0, 0, 0, 4, 0], "of equal values the first one gets the error"),
+            ([0, 1, 3, 0, 0, 0, 0, 4, 0], "the third window's error is 3; does it arrive anywhere?"),
+            (
+                [0, 1, 2, 0, 1, 1, 1, 4, 0],
+                "nobody shares; and where the net input is negative nothing goes back",
+            ),
+            ([0, 0.5, 2.5, 0, 0, 0, 0, 4, 0], "nobody shares: the first of equal values gets all"),
+            ([0, 1, 2, 0, 0, 0, 3, 4, 0], "of equal values the first one gets the error; and then the ReLU?"),
+            ([3, 3, 0, 2], "those are the maxima; the question is what goes back to the nine nodes"),
         ],
         tolerance=0.005,
     ),

@@ -1,7 +1,7 @@
 """What the exercises of the chapter *stride-and-padding* expect."""
 
 from cnnkit.exercises import Exercise, Function, Numbers
-from cnnkit.shapes import dropped_nodes, nearest_fits, output_size
+from cnnkit.shapes import dropped_nodes, output_size
 
 LENET = [(28, 5, 1, 2), (28, 2, 2, 0), (14, 5, 1, 0), (10, 2, 2, 0)]
 
@@ -34,12 +34,15 @@ EXERCISES: dict[int, Exercise] = {
         ],
     ),
     3: Numbers(
-        nearest_fits(224, 11, stride=4).n[-1],
-        hint="n - 11 must be a multiple of 4",
+        [-1, -1, 1, 1],
+        hint="for each layer look at 224 - F + 2P: which P makes it a multiple of S, if any does?",
         hints=[
-            (223, "223 fits, but you were asked for the nearest one above 224"),
-            (228, "228 is a multiple of 4; it is n - F that has to be one"),
-            (225, "225 - 11 = 214 is even, but not a multiple of 4"),
+            ([-1, -1, -1, -1], "the last two do not fit without padding; try P = 1"),
+            ([1.5, -1, 1, 1], "that would be 227, but P zeros stand on both sides: P is a whole number"),
+            ([3, -1, 1, 1], "224 + 3 = 227 fits, but P zeros stand on both sides, and 224 + 6 does not"),
+            ([3, 3, 1, 1], "those are paddings that programs use, and then they round down; does it fit?"),
+            ([-1, 3, 1, 1], "ResNet uses P = 3 there and rounds down: 223 is odd, S = 2 leaves a zero over"),
+            ([-1, -1, 1, -1], "for S = 3: 217 + 2P; which even number makes a multiple of 3 of it?"),
         ],
     ),
     4: Function(
