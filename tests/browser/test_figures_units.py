@@ -37,6 +37,30 @@ def test_dropout(show: Callable, scheme: str) -> None:
     assert "Mean of 1 mask: " in sentence(page)
 
 
+def test_dropout_draws_no_mask_twice(show: Callable) -> None:
+    page = show(figures.dropout(samples=10_000))
+    page.evaluate("""() => {
+      const { averaging } = cnnFigures, { sample } = averaging;
+      globalThis.drawn = [];
+      averaging.sample = (...given) => {
+        drawn.push(given[4] - (given[5]?.drawn ?? 0));
+        return sample(...given);
+      };
+    }""")
+    press(page.get_by_role("application"), "ArrowDown", "ArrowDown", "ArrowUp")
+    assert page.evaluate("drawn") == []
+    page.get_by_role("button", name="Draw 100", exact=True).click()
+    assert page.evaluate("drawn") == [100]
+    assert "Mean of 10,100 masks: " in sentence(page)
+    # another probability, or a new beginning, starts from the first mask again, as Python would
+    page.get_by_role("button", name="Start again").click()
+    page.get_by_role("button", name="Draw 100", exact=True).click()
+    assert sentence(page) == sentence(show(figures.dropout(samples=101)))
+    slide(page, "hidden units: p =", 0.7)
+    page.get_by_role("button", name="Draw 100", exact=True).click()
+    assert sentence(page) == sentence(show(figures.dropout(p_hidden=0.7, samples=101)))
+
+
 @in_both_schemes
 def test_dropout_shows_the_means_of_the_chosen_unit(show: Callable, scheme: str) -> None:
     page = show(figures.dropout(p_hidden=0.3), scheme=scheme)
