@@ -99,6 +99,8 @@ def batch_norm(
     for name, value in (("gamma", gamma), ("beta", beta)):
         if not -3 <= value <= 3:
             raise ValueError(f"{name} must be between -3 and 3, got {value}")
+    if not abs(running_mean) < float("inf"):
+        raise ValueError(f"running_mean must be a finite number, got {running_mean}")
     for name, value in (("running_var", running_var), ("eps", eps)):
         if not 0 < value < float("inf"):
             raise ValueError(f"{name} must be a finite number above 0, got {value}")
@@ -116,8 +118,8 @@ def batch_norm(
         fallback=f"A mini-batch of {len(x)} net inputs before it is normalised; "
         f"its mean is {sum(x) / len(x):.2f}.",
         picture=grid([list(x)], side=36),
-        scripts=("normalising",),
-        height=(26, 30),
+        scripts=("normalising", "equals"),
+        height=(32, 40),
     )
 
 

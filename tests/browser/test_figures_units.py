@@ -88,18 +88,39 @@ def test_batch_norm(show: Callable, scheme: str) -> None:
     page = show(figures.batch_norm([-1.0, 1.0, 3.0], running_mean=0, running_var=4), scheme=scheme)
     drawing, test = page.get_by_role("application"), page.locator(".equation")
     # mean 1, variance 8/3
-    assert "mean 1 and variance 2.67. Point 0: (−1 − 1) / √(2.67 + ε) · 1 + 0 = −1.22." in sentence(page)
-    assert test.inner_text() == "Test: (−1 − 0) / √(4 + ε) · 1 + 0 = −0.5, whatever the other points are."
+    assert sentence(page) == (
+        "Training: the mini-batch has μ = 1 and σ² ≈ 2.67. Point 0: x̃ = (−1 − 1) / √(2.67 + ε) ≈ −1.225, "
+        "y = γ x̃ + β = 1 · (−1.225) + 0 ≈ −1.22."
+    )
+    assert test.inner_text() == (
+        "Test: x̃ = (−1 − 0) / √(4 + ε) ≈ −0.5, y = γ x̃ + β = 1 · (−0.5) + 0 ≈ −0.5, "
+        "whatever the other points are."
+    )
 
     # another point moves: this one's output changes in training and stays at test time
     press(drawing, "ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowUp")
     assert state(page)["x"] == [-1, 1, 3.2]
-    assert "mean 1.07 and variance 2.94. Point 0: (−1 − 1.07)" in sentence(page)
-    assert test.inner_text().startswith("Test: (−1 − 0) / √(4 + ε) · 1 + 0 = −0.5,")
+    assert "μ ≈ 1.07 and σ² ≈ 2.94. Point 0: x̃ = (−1 − 1.07)" in sentence(page)
+    assert "1 · (−0.5) + 0 ≈ −0.5, whatever" in test.inner_text()
 
     slide(page, "γ", -2)
     slide(page, "β", 1)
-    assert test.inner_text().startswith("Test: (−1 − 0) / √(4 + ε) · (−2) + 1 = 2,")
+    assert "y = γ x̃ + β = (−2) · (−0.5) + 1 ≈ 2, whatever" in test.inner_text()
+    assert "y = γ x̃ + β = (−2) · (−1.205) + 1 ≈ 3.41." in sentence(page)
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_the_lines_of_batch_norm_stay_where_they_are(show: Callable, width: int) -> None:
+    page = show(figures.batch_norm(), width=width)
+    drawing, places = page.get_by_role("application"), set()
+    before = page.locator(".figure").bounding_box()["height"]
+    for gamma in (1, -2.75):
+        slide(page, "γ", gamma)
+        for key in ("Home", "ArrowRight", "End"):
+            press(drawing, key)
+            places.add(drawing.bounding_box()["y"])
+    assert len(places) == 1
+    assert page.locator(".figure").bounding_box()["height"] == before, "the room that is kept is enough"
 
 
 def test_points_of_batch_norm_are_dragged(show: Callable) -> None:
@@ -107,10 +128,9 @@ def test_points_of_batch_norm_are_dragged(show: Callable) -> None:
     drawing = page.get_by_role("application")
     box = drawing.bounding_box()
 
-    def at(value: float) -> tuple[float, float]:
-        return box["x"] + box["width"] * (12 + (value + 6) / 12 * 316) / 340, box["y"] + box[
-            "height"
-        ] * 52 / 234
+    def at(value: float, y: int = 38) -> tuple[float, float]:
+        scale = box["width"] / 320
+        return box["x"] + (12 + (value + 6) / 12 * 296) * scale, box["y"] + y * scale
 
     page.mouse.move(*at(1))
     page.mouse.down()
@@ -119,6 +139,13 @@ def test_points_of_batch_norm_are_dragged(show: Callable) -> None:
     assert state(page)["x"] == [-1, -2.5, 3]
     press(drawing, "Home")
     assert state(page)["x"] == [-1, -6, 3]
+
+    # in the other lines a click chooses the point that is there, and moves none: at test time point 2 is at 1.5
+    page.mouse.click(*at(1.4, y=260))
+    assert state(page)["point"] == 2
+    assert state(page)["x"] == [-1, -6, 3]
+    page.mouse.click(*at(-1.4, y=112))  # (−6 + 4/3) / √(41/3 + …): point 1 is the lowest in training
+    assert state(page)["point"] == 1
 
 
 # ----------------------------------------------------------------------------- residual_block

@@ -135,6 +135,7 @@ def test_batch_norm_shows_what_it_is_given():
         ({"x": [1.0, 7.0]}, r"^x must be 2 to 8 numbers from -6 to 6, got \[1.0, 7.0\]$"),
         ({"gamma": 4}, "^gamma must be between -3 and 3, got 4$"),
         ({"beta": -3.5}, "^beta must be between -3 and 3, got -3.5$"),
+        ({"running_mean": float("nan")}, "^running_mean must be a finite number, got nan$"),
         ({"running_var": 0}, "^running_var must be a finite number above 0, got 0$"),
         ({"eps": -1e-5}, "^eps must be a finite number above 0, got -1e-05$"),
     ],
