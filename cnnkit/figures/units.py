@@ -132,9 +132,10 @@ def residual_block(
 ) -> Figure:
     """A residual block whose branch is switched on little by little, over a row of nodes. Shows eq-residual.
 
-    The output slides from the shortcut at alpha = 0 to ``f(F(x) + x)`` at alpha = 1. The shortcut is the
-    identity, the branch ``F(x) = W_2 f(W_1 x)`` has two filters of three weights with a ReLU between them.
-    The drawing shows the sum before the ReLU and behind it.
+    The reader slides alpha, drags the nodes and edits both filters. The output slides from the shortcut at
+    alpha = 0 to ``f(F(x) + x)`` at alpha = 1. The shortcut is the identity, the branch
+    ``F(x) = W_2 f(W_1 x)`` has two filters of three weights with a ReLU between them. The drawing shows the
+    sum before the ReLU and behind it.
 
     Args:
         x: what the block is given: 3 to 8 numbers from -3 to 3.
@@ -168,6 +169,6 @@ def residual_block(
         fallback=f"A residual block is given the {len(x)} nodes below, and adds {alpha:g} times its branch "
         f"to them; the ReLU stands {place}.",
         picture=grid([list(x)], side=36),
-        scripts=("residual",),
-        height=(44, 71),
+        scripts=("residual", "number-grid", "equals"),
+        height=(47, 76),
     )

@@ -230,6 +230,28 @@ def test_bars_and_alpha_of_a_residual_block_are_dragged(show: Callable) -> None:
     )
 
 
+@in_both_schemes
+def test_the_filters_of_a_residual_block_are_edited(show: Callable, scheme: str) -> None:
+    page = show(figures.residual_block([2, -1, 0.5], w1=[0, 1, 0], w2=[1, -2, 0], alpha=0.5), scheme=scheme)
+    page.get_by_label("W1, weight 1").fill("-0.75")
+    page.get_by_label("W2, weight 0").fill("0.375")
+    w1, w2 = [0, 1, -0.75], [1, 0.375, 0]
+    assert (state(page)["w1"], state(page)["w2"]) == (w1, w2)
+    # W1 makes (2.75, -1.375, 0.5) of x, and the ReLU (2.75, 0, 0.5)
+    assert sentence(page).startswith("Node 0: x + α F(x) = 2 + 0.5 · 1.0313 ≈ 2.5156 before the ReLU")
+    assert "F(x) = 1 · 0 + 0.375 · 2.75 + 0 · 0 ≈ 1.0313," in page.locator(".work").inner_text()
+    press(page.get_by_role("application"), "ArrowRight")
+    assert sentence(page).startswith("Node 1: x + α F(x) = −1 + 0.5 · 2.75 = 0.375 before the ReLU")
+
+    field = page.get_by_label("W2, weight 0")
+    field.fill("")
+    assert state(page)["w2"] == w2
+    field.fill("5")
+    field.press("Tab")
+    assert state(page)["w2"] == [1, 2, 0], "the largest weight"
+    assert field.input_value() == "2"
+
+
 @pytest.mark.parametrize("width", [1280, 375])
 def test_the_drawing_of_a_residual_block_stays_where_it_is(show: Callable, width: int) -> None:
     page = show(figures.residual_block(), width=width)
@@ -242,3 +264,31 @@ def test_the_drawing_of_a_residual_block_stays_where_it_is(show: Callable, width
             press(drawing, "ArrowRight" if node < 7 else "Home")
     assert len(places) == 1
     assert page.locator(".figure").bounding_box()["height"] == before, "the room that is kept is enough"
+
+
+# ----------------------------------------------------------------------------- touch
+@pytest.mark.parametrize(
+    ("make", "start", "end", "expected"),
+    [
+        # a bar of the first row goes down with a finger, a point of the first line to the right
+        (figures.residual_block, (162 / 330, 50 / 416), (162 / 330, 74 / 416), {"node": 4, "x": -2}),
+        (figures.batch_norm, (12 / 320 + 0.25 * 296 / 320, 38 / 282), (0.5, 38 / 282), {"point": 0, "x": 0}),
+    ],
+)
+def test_a_finger_drags_what_can_be_dragged(
+    show: Callable, make: Callable, start: tuple, end: tuple, expected: dict
+) -> None:
+    page = show(make(), width=375)
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    page.get_by_role("application").scroll_into_view_if_needed()
+    box, before = page.get_by_role("application").bounding_box(), page.evaluate("scrollY")
+    for kind, share in [("touchStart", 0), *(("touchMove", step / 5) for step in range(1, 6))]:
+        x, y = (a + share * (b - a) for a, b in zip(start, end, strict=True))
+        finger = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [finger]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    name, chosen = next(iter(expected.items()))
+    assert state(page)[name] == chosen
+    assert state(page)["x"][chosen] == pytest.approx(expected["x"], abs=0.15)
+    assert page.evaluate("scrollY") == before, "the page stays"
