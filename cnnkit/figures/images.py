@@ -89,7 +89,7 @@ def convolution(
         fallback=f"The {what} lies on nine pixels of an image of {pixels.shape[0]} by {pixels.shape[1]}. "
         f"Pixels, weights and products: the products add up to y({i}, {j}) = {_text(products.sum())}.",
         picture=grid(rows, side=32),
-        scripts=("convolutions", "number-grid", "pixels"),
+        scripts=("convolutions", "number-grid", "pixels", "equals"),
         height=(41, 80),
     )
 
@@ -146,7 +146,7 @@ def weight_gradient(
         fallback=f"One row for each of the {nodes} positions: what its error adds to the gradients of the "
         f"{kernel_size} weights. The columns add up to the gradient: {gradient}.",
         picture=grid([[*map(_text, row)] for row in rows], side=32),
-        scripts=("shared-gradient", "number-grid"),
+        scripts=("shared-gradient", "number-grid", "equals"),
         height=(27, 53),
     )
 
@@ -210,7 +210,7 @@ def pooling(
         fallback=f"The {'largest value' if pool == 'max' else 'mean'} of each window of {kernel_size} by "
         f"{kernel_size}, with stride {stride}: {height} by {width} values.",
         picture=grid(rows, side=36),
-        scripts=("sizes", "poolings"),
+        scripts=("sizes", "poolings", "equals"),
         height=(24, 46),
     )
 
@@ -254,7 +254,7 @@ def one_by_one(image: Numbers | None = None, weights: Numbers = ((0.3, 0.6, 0.1)
         fallback=f"Pixel ({i}, {j}) has the channels {', '.join(map(_text, pixels[:, i, j]))}. The weights, "
         f"one row for each filter, mix them to {', '.join(map(_text, mixed))}, as they do at every pixel.",
         picture=grid([[*map(_text, row)] for row in filters], side=36),
-        scripts=("mixing", "number-grid", "pixels"),
+        scripts=("mixing", "number-grid", "pixels", "equals"),
         height=(28, 58),
     )
 

@@ -99,6 +99,8 @@ def batch_norm(
     for name, value in (("gamma", gamma), ("beta", beta)):
         if not -3 <= value <= 3:
             raise ValueError(f"{name} must be between -3 and 3, got {value}")
+    if not abs(running_mean) < float("inf"):
+        raise ValueError(f"running_mean must be a finite number, got {running_mean}")
     for name, value in (("running_var", running_var), ("eps", eps)):
         if not 0 < value < float("inf"):
             raise ValueError(f"{name} must be a finite number above 0, got {value}")
@@ -116,8 +118,8 @@ def batch_norm(
         fallback=f"A mini-batch of {len(x)} net inputs before it is normalised; "
         f"its mean is {sum(x) / len(x):.2f}.",
         picture=grid([list(x)], side=36),
-        scripts=("normalising",),
-        height=(26, 30),
+        scripts=("normalising", "equals"),
+        height=(32, 40),
     )
 
 
@@ -130,9 +132,10 @@ def residual_block(
 ) -> Figure:
     """A residual block whose branch is switched on little by little, over a row of nodes. Shows eq-residual.
 
-    The output slides from the shortcut at alpha = 0 to ``f(F(x) + x)`` at alpha = 1. The shortcut is the
-    identity, the branch ``F(x) = W_2 f(W_1 x)`` has two filters of three weights with a ReLU between them.
-    The drawing shows the sum before the ReLU and behind it.
+    The reader slides alpha, drags the nodes and edits both filters. The output slides from the shortcut at
+    alpha = 0 to ``f(F(x) + x)`` at alpha = 1. The shortcut is the identity, the branch
+    ``F(x) = W_2 f(W_1 x)`` has two filters of three weights with a ReLU between them. The drawing shows the
+    sum before the ReLU and behind it.
 
     Args:
         x: what the block is given: 3 to 8 numbers from -3 to 3.
@@ -166,6 +169,6 @@ def residual_block(
         fallback=f"A residual block is given the {len(x)} nodes below, and adds {alpha:g} times its branch "
         f"to them; the ReLU stands {place}.",
         picture=grid([list(x)], side=36),
-        scripts=("residual",),
-        height=(44, 71),
+        scripts=("residual", "number-grid", "equals"),
+        height=(47, 76),
     )

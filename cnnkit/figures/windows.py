@@ -45,8 +45,8 @@ def output_size(
         fallback=f"A filter of {kernel_size} slides over {n} nodes with stride {stride} and {padding} zeros "
         f"on each side: {nodes} windows fit, {left_over} nodes of the padded row are left over.",
         picture=grid([row]),
-        scripts=("sizes",),
-        height=(24, 30),
+        scripts=("sizes", "equals"),
+        height=(24, 32),
     )
 
 

@@ -78,6 +78,24 @@ def test_every_control_is_reached_by_the_keyboard(show: Callable, name: str) -> 
 
 
 @every_figure
+def test_a_finger_scrolls_the_page_across_every_drawing(show: Callable, name: str) -> None:
+    page = show(getattr(figures, name)(), width=375)
+    page.evaluate("document.body.style.paddingBottom = '900px'")
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    for drawing in page.locator(".figure svg").all():
+        if "the arrow keys move the pen" in drawing.get_attribute("aria-label"):
+            continue  # here a finger draws
+        drawing.evaluate("svg => scrollTo(0, svg.getBoundingClientRect().bottom + scrollY - 300)")
+        before, box = page.evaluate("scrollY"), drawing.bounding_box()
+        for kind, y in [("touchStart", 280), *(("touchMove", y) for y in range(270, 150, -10))]:
+            finger = {"x": box["x"] + 0.6 * box["width"], "y": y}
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [finger]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        assert page.evaluate("scrollY") > before + 60, drawing.get_attribute("aria-label")
+
+
+@every_figure
 def test_two_figures_of_a_kind_do_not_disturb_each_other(show: Callable, name: str) -> None:
     make = getattr(figures, name)
     page = show(make(), make())

@@ -54,7 +54,7 @@ def test_convolution(show: Callable, scheme: str) -> None:
     page.get_by_role("combobox").select_option("blur")
     expected = conv2d(image[None], torch.full((1, 1, 3, 3), 1 / 9))[0]
     assert "0.28 · 1/9" in sentence(page)
-    assert numbers(sentence(page))[-1] == round(expected[1, 1].item(), 2)
+    assert numbers(sentence(page))[-1] == round(expected[1, 1].item(), 4)
     page.get_by_role("combobox").select_option("edge")
     page.get_by_label("w(1, 2)").fill("-2.5")
     assert state(page)["name"] == "my own"
@@ -62,14 +62,14 @@ def test_convolution(show: Callable, scheme: str) -> None:
     mask = torch.tensor([[-1.0, 0, 1], [-1, 0, -2.5], [-1, 0, 1]])
     expected = conv2d(image[None], mask[None, None])[0]
     assert "0.6 · (−2.5)" in sentence(page)
-    assert numbers(sentence(page))[-1] == round(expected[1, 1].item(), 2)
+    assert numbers(sentence(page))[-1] == round(expected[1, 1].item(), 4)
 
     slide(page, "stride S", 2)
     slide(page, "padding P", 1)
     press(target, "Home", "PageUp")
     expected = conv2d(image[None], mask[None, None], stride=2, padding=1)[0]
     assert sentence(page).startswith("Window at rows −1 to 1, columns −1 to 1: y(0, 0) = 0 · (−1)")
-    assert numbers(sentence(page))[-1] == round(expected[0, 0].item(), 2)
+    assert numbers(sentence(page))[-1] == round(expected[0, 0].item(), 4)
     assert "output y, 2 × 3" in page.locator("figcaption").nth(1).inner_text()
 
 
@@ -138,6 +138,33 @@ def test_weight_gradient_follows_the_pointer(show: Callable) -> None:
     assert sentence(page).startswith("Position 0 adds δ₀ x₋₁ = 1 · 0 = 0")
 
 
+def test_sums_that_are_rounded_say_so(show: Callable) -> None:
+    page = show(figures.weight_gradient([0.125, 1], [0.5, 0.333], kernel_size=1, padding=0))
+    press(page.get_by_role("application"), "ArrowRight")
+    assert sentence(page) == (
+        "Position 1 adds δ₁ x₁ = 0.333 · 1 = 0.333 to ∂L/∂w₀. All positions together: "
+        "∂L/∂w₀ = 0.0625 + 0.333 = 0.3955."
+    )
+    page.get_by_label("x 1").fill("0.33333")
+    assert "δ₁ x₁ = 0.333 · 0.3333 ≈ 0.111 to" in sentence(page)
+
+    # a mask of sixteenths shows them whole
+    gauss = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
+    page = show(figures.convolution(torch.full((3, 3), 0.5), gauss))
+    assert sentence(page).startswith(
+        "Window at rows 0 to 2, columns 0 to 2: y(0, 0) = 0.5 · 0.0625 + 0.5 · 0.125 "
+    )
+    assert sentence(page).endswith(" = 0.5.")
+
+
+def test_fields_show_their_digits_and_wrap_on_a_phone(show: Callable) -> None:
+    x, delta = [-1.25, 2.37, -3.5, 4, -5.55, 6.66, -7.77], [-1.15] * 9
+    page = show(figures.weight_gradient(x, delta, padding=2), width=375)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    cut = """fields => fields.filter((field) => field.scrollWidth > field.clientWidth).map((field) => field.value)"""
+    assert page.locator(".figure input[type=number]").evaluate_all(cut) == []
+
+
 # ------------------------------------------------------------------------------------------ pooling
 @in_both_schemes
 def test_pooling(show: Callable, scheme: str) -> None:
@@ -149,12 +176,14 @@ def test_pooling(show: Callable, scheme: str) -> None:
         "Chosen node: ∂L/∂x(1, 0) = 4, from window (0, 0)."
     )
     press(source, "ArrowRight")
-    assert sentence(page).endswith("∂L/∂x(1, 1) = 0, as it is the maximum of no window.")
+    assert sentence(page).endswith("∂L/∂x(1, 1) = 0, as an equal maximum comes first.")
     page.get_by_label("value of the chosen node").fill("5.5")
     assert sentence(page).startswith(
         "y(0, 0) = max{1, 3, 5, 5.5} = 5.5; its error δ(0, 0) = 4 goes to x(1, 1). "
     )
-    press(source, "ArrowDown", "9")  # typed on the drawing: x(2, 1) = 9
+    press(source, "ArrowRight")
+    assert sentence(page).endswith("∂L/∂x(1, 2) = 0, as it is the maximum of no window.")
+    press(source, "ArrowLeft", "ArrowDown", "9")  # typed on the drawing: x(2, 1) = 9
     press(target, "ArrowDown")
     assert sentence(page).startswith(
         "y(1, 0) = max{0, 9, 2, −1} = 9; its error δ(1, 0) = 12 goes to x(2, 1). "
@@ -180,7 +209,7 @@ def test_pooling(show: Callable, scheme: str) -> None:
 
     slide(page, "window F", 3)
     slide(page, "stride S", 4)  # one window; the last row and column are in none
-    assert sentence(page).startswith("y(0, 0) = (1 + 3 + 0 + 5 + 5.5 + (−4) + 0 + (−9) + 6) / 9 = 0.83;")
+    assert sentence(page).startswith("y(0, 0) = (1 + 3 + 0 + 5 + 5.5 + (−4) + 0 + (−9) + 6) / 9 ≈ 0.83;")
     press(source, "End")
     assert sentence(page).endswith("∂L/∂x(1, 3) = 0, as it is in no window.")
 
@@ -189,7 +218,10 @@ def test_pooling_follows_the_pointer(show: Callable) -> None:
     page = show(figures.pooling())
     source, target = page.get_by_role("application").all()
     errors, gradient = page.locator(".figure svg[role=img]").all()
+    field = page.get_by_label("value of the chosen node")
+    field.fill("4.5")
     point(source, 0.9, 0.1, press=True)
+    assert field.input_value() == "2", "the field goes with the chosen node, also from under the caret"
     assert (state(page)["u"], state(page)["v"]) == (0, 3)
     point(target, 0.9, 0.1, press=True)
     assert (state(page)["i"], state(page)["j"]) == (0, 1)

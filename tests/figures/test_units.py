@@ -73,6 +73,15 @@ def test_the_mean_of_drawn_masks_is_the_mean_over_all_of_them():
     assert abs(drawn["mean"] - all_masks["mean"]) < 5 * drawn["error"] < 0.02
 
 
+def test_drawing_goes_on_where_it_stopped():
+    given = [NETWORK, 0.8, 0.5, 3]
+    (some,) = in_node.call(["averaging"], [("averaging.sample", [*given, 30])])
+    more, at_once = in_node.call(
+        ["averaging"], [("averaging.sample", [*given, 70, some]), ("averaging.sample", [*given, 70])]
+    )
+    assert more == at_once != some
+
+
 def test_dropout_shows_what_it_is_given():
     figure = figures.dropout(p_input=0.9, p_hidden=0.25, seed=4, samples=20)
     assert figure.state == {
@@ -126,6 +135,7 @@ def test_batch_norm_shows_what_it_is_given():
         ({"x": [1.0, 7.0]}, r"^x must be 2 to 8 numbers from -6 to 6, got \[1.0, 7.0\]$"),
         ({"gamma": 4}, "^gamma must be between -3 and 3, got 4$"),
         ({"beta": -3.5}, "^beta must be between -3 and 3, got -3.5$"),
+        ({"running_mean": float("nan")}, "^running_mean must be a finite number, got nan$"),
         ({"running_var": 0}, "^running_var must be a finite number above 0, got 0$"),
         ({"eps": -1e-5}, "^eps must be a finite number above 0, got -1e-05$"),
     ],

@@ -5,10 +5,10 @@
 
   const logistic = (s) => 1 / (1 + Math.exp(-s));
 
-  // Random numbers from 0 to 1 that depend on the seed alone (mulberry32).
-  const random = (seed) => () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+  // The next random number from 0 to 1 (mulberry32); all depend on the seed, with which source.state begins.
+  const random = (source) => {
+    source.state = (source.state + 0x6d2b79f5) | 0;
+    let t = Math.imul(source.state ^ (source.state >>> 15), 1 | source.state);
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
@@ -40,18 +40,18 @@
     return { scaled: forward(network, ...p).output, mean };
   };
 
-  // Draw sub-networks: the last one's masks and outputs, the mean of all outputs and its standard error.
-  const sample = (network, pInput, pHidden, seed, number) => {
-    const next = random(seed), draw = (values, p) => values.map(() => (next() < p ? 1 : 0));
-    let last, sum = 0, squares = 0;
-    for (let i = 0; i < number; i++) {
-      const inputs = draw(network.x, pInput), hidden = draw(network.w2, pHidden);
-      last = { inputs, kept: hidden, ...forward(network, inputs, hidden) };
-      sum += last.output;
-      squares += last.output ** 2;
+  // Draw so many sub-networks: the last one's masks and outputs, the mean of all outputs and its standard error. With what it
+  // returned for fewer of them it goes on from there.
+  const sample = (network, pInput, pHidden, seed, number, before = { state: seed, drawn: 0, sum: 0, squares: 0 }) => {
+    const found = { ...before }, draw = (values, p) => values.map(() => (random(found) < p ? 1 : 0));
+    for (; found.drawn < number; found.drawn++) {
+      const inputs = draw(network.x, pInput), kept = draw(network.w2, pHidden);
+      Object.assign(found, { inputs, kept }, forward(network, inputs, kept));
+      found.sum += found.output;
+      found.squares += found.output ** 2;
     }
-    const mean = sum / number, variance = Math.max(0, squares / number - mean ** 2);
-    return { ...last, mean, error: number > 1 ? Math.sqrt(variance / (number - 1)) : null };
+    const mean = found.sum / number, variance = Math.max(0, found.squares / number - mean ** 2);
+    return { ...found, mean, error: number > 1 ? Math.sqrt(variance / (number - 1)) : null };
   };
 
   // One unit: probability, net input and output of each of its 2^n sub-networks.

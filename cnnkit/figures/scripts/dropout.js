@@ -1,7 +1,7 @@
 // A small network with dropout: masks drawn, their average beside the scaled network, and one unit's sub-networks.
 (() => {
   const { define, averaging, number, clamp } = globalThis.cnnFigures;
-  const MOST = 10000, COLUMNS = [34, 150, 266], RADIUS = 18;
+  const COLUMNS = [34, 150, 266], RADIUS = 18;
   const HEIGHT = 236, PLOT = { width: 300, height: 236, left: 34, right: 290, top: 12, bottom: 200, most: 4 };
   const four = (value) => value.toFixed(4);
 
@@ -14,7 +14,7 @@
       figure.slider(row, name, label, 0.1, 1, 0.05).addEventListener("input", () => (state.samples = 1), true);
     const buttons = figure.controls();
     for (const [text, more] of [["Draw a mask", 1], ["Draw 100", 100], ["Draw 1,000", 1000]])
-      figure.button(buttons, text, () => figure.set({ samples: Math.min(MOST, state.samples + more) }));
+      figure.button(buttons, text, () => figure.set({ samples: state.samples + more }));
     figure.button(buttons, "Start again", () => figure.set({ samples: 1 }));
     const say = figure.sentence();
     const both = figure.drawings();
@@ -35,6 +35,7 @@
       const distances = units.map(([a, b]) => (a - x) ** 2 + (b - y) ** 2);
       figure.set({ unit: distances.indexOf(Math.min(...distances)) });
     });
+    net.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
 
     const link = (from, to, weight, present) =>
       h("line", {
@@ -92,12 +93,20 @@
       figure.show(plot, width, height, shapes);
     };
 
+    // Masks that have been drawn are not drawn again: by far the most of the work.
+    let settings, last, all;
+    const sample = () => {
+      const { p_input, p_hidden, seed, samples } = state, now = String([p_input, p_hidden, seed]);
+      if (now !== settings) all = averaging.exact(network, p_input, p_hidden);
+      if (now !== settings || last.drawn > samples) last = undefined;
+      if (last?.drawn !== samples) last = averaging.sample(network, p_input, p_hidden, seed, samples, last);
+      settings = now;
+    };
+
     figure.onDraw(() => {
       state.unit = clamp(state.unit, 0, network.w2.length);
-      const { p_input, p_hidden, seed, samples } = state;
-      const last = averaging.sample(network, p_input, p_hidden, seed, samples);
-      const all = averaging.exact(network, p_input, p_hidden);
-      const unit = chosenUnit();
+      sample();
+      const { samples } = state, unit = chosenUnit();
       const subs = averaging.subNetworks(unit.w, unit.y, unit.w.map(() => unit.p), unit.b), found = averaging.means(subs);
       drawNetwork(last);
       drawUnit(subs, found);

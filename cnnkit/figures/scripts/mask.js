@@ -1,6 +1,6 @@
 // A photograph under a mask: the window, the nine products and their sum, at the place that is pointed at.
 (() => {
-  const { define, convolutions, numberGrid, pixels, number, factor, tint, clamp } = globalThis.cnnFigures;
+  const { define, convolutions, numberGrid, pixels, number, factor, equals, tint, clamp } = globalThis.cnnFigures;
   const SIDE = 320, CELL = 106, ROW = 38, OWN = "my own";
 
   define("mask", (figure) => {
@@ -89,14 +89,13 @@
         h("text", { x: (b + 0.5) * CELL, y: a * ROW + 27, style: "font-weight: bold" }, number(part, 3)),
       ])));
 
-      const total = y[i][j], exact = Math.abs(total - +total.toFixed(2)) < 1e-9;
       const first = i * S - P, left = j * S - P;
       say(`Window at rows ${number(first)} to ${number(first + 2)}, columns ${number(left)} to ${number(left + 2)}: ` +
-        `y(${i}, ${j}) = ${parts.flatMap((line, a) => line.map((_, b) => term(a, b))).join(" + ")} ${exact ? "=" : "≈"} ${number(total)}.`);
+        `y(${i}, ${j}) = ${parts.flatMap((line, a) => line.map((_, b) => term(a, b))).join(" + ")} ${equals(y[i][j], 4)}.`);
     });
 
     // A ninth reads better than its decimals.
     const weight = (value) =>
-      Math.abs(value * 9 - Math.round(value * 9)) < 1e-9 && !Number.isInteger(value) ? `${number(value * 9)}/9` : factor(value);
+      Math.abs(value * 9 - Math.round(value * 9)) < 1e-9 && !Number.isInteger(value) ? `${number(value * 9)}/9` : factor(value, 4);
   });
 })();

@@ -1,6 +1,6 @@
 // A 1x1 convolution of a colour photograph: at each pixel the same small network from channels to channels.
 (() => {
-  const { define, mixing, numberGrid, pixels, number, factor, tint, clamp } = globalThis.cnnFigures;
+  const { define, mixing, numberGrid, pixels, number, factor, equals, tint, clamp } = globalThis.cnnFigures;
   const PLANE = 100, GAP = 7, LABEL = 20, COLOURS = ["red", "green", "blue"], LEFT = 46, RIGHT = 268, STEP = 60, TOP = 22;
 
   define("one-by-one", (figure) => {
@@ -93,11 +93,8 @@
         ...sums.flatMap((value, r) => node(RIGHT, to(r), value, limits[r], `y${low(r)}`, 1)),
       ]);
 
-      const mixes = sums.map((sum, r) => {
-        const exact = Math.abs(sum - +sum.toFixed(2)) < 1e-9;
-        return `y${low(r)}(${i}, ${j}) = ${values.map((value, c) => `${number(value)} · ${factor(weights[r][c])}`).join(" + ")} ` +
-          `${exact ? "=" : "≈"} ${number(sum)}`;
-      });
+      const mixes = sums.map((sum, r) =>
+        `y${low(r)}(${i}, ${j}) = ${values.map((value, c) => `${number(value)} · ${factor(weights[r][c], 4)}`).join(" + ")} ${equals(sum, 4)}`);
       say(`Pixel (${i}, ${j}) is ${values.map((value, c) => `${COLOURS[c]} ${number(value)}`).join(", ")}: ${mixes.join("; ")}. ` +
         `The same ${3 * M} weights mix all ${height * width} pixels.`);
     });

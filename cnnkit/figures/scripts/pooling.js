@@ -1,6 +1,6 @@
 // Pooling of a small plane, there and back: each window's value, and where its error goes.
 (() => {
-  const { define, poolings, number, factor, tint, clamp } = globalThis.cnnFigures;
+  const { define, poolings, number, factor, equals, tint, clamp } = globalThis.cnnFigures;
   const SIDE = 144;
 
   define("pooling", (figure) => {
@@ -20,7 +20,8 @@
       figure.draw();
     };
     field.addEventListener("input", () => write(field.valueAsNumber));
-    field.addEventListener("change", () => (field.value = x[state.u][state.v]));
+    // when it is left, too: by then another node may be the chosen one
+    for (const event of ["change", "blur"]) field.addEventListener(event, () => (field.value = x[state.u][state.v]));
 
     const pictures = figure.drawings();
     pictures.style.gap = "0.5rem 0.75rem";
@@ -53,6 +54,7 @@
         const side = SIDE / Math.max(...size);
         figure.set({ i: Math.floor(b / side), j: Math.floor(a / side) });
       });
+    for (const svg of [input, output, errors, gradient]) svg.style.touchAction = "pan-y"; // a finger that scrolls the page passes
 
     const squares = (rows, limit, winners = () => false, covered = () => true) => {
       const side = SIDE / Math.max(rows.length, rows[0].length);
@@ -108,14 +110,16 @@
       const forward = max
         ? `y(${i}, ${j}) = max{${values.map((value) => number(value)).join(", ")}} = ${number(y[i][j])}; its error ${error} goes to ` +
           `x(${s}, ${t})${ties > 1 ? `, the first of ${ties} equal maxima` : ""}. `
-        : `y(${i}, ${j}) = (${values.map((value) => factor(value)).join(" + ")}) / ${F * F} = ${number(y[i][j])}; of its error ${error} ` +
-          `each of the ${F * F} nodes gets ${number(delta[i][j] / F ** 2)}. `;
+        : `y(${i}, ${j}) = (${values.map((value) => factor(value)).join(" + ")}) / ${F * F} ${equals(y[i][j])}; of its error ${error} ` +
+          `${F > 1 ? `each of the ${F * F} nodes` : "the one node"} gets ${number(delta[i][j] / F ** 2)}. `;
       const got = senders[u][v];
+      const tied = y.some((row, a) => row.some((value, b) =>
+        value === x[u][v] && poolings.windowAt(a, b, state).some(([s, t]) => s === u && t === v)));
       const parts = got.map(([, , sent, share]) => number(sent * share)).join(" + ");
       const from = got.map(([a, b]) => `(${a}, ${b})`).join(", ");
       say(forward + `Chosen node: ∂L/∂x(${u}, ${v}) = ` + (got.length
         ? `${got.length > 1 ? `${parts} = ` : ""}${number(back[u][v])}, from window${got.length > 1 ? "s" : ""} ${from}.`
-        : `0, as it is ${covered[u][v] ? "the maximum of no window" : "in no window"}.`));
+        : `0, as ${!covered[u][v] ? "it is in no window" : tied ? "an equal maximum comes first" : "it is the maximum of no window"}.`));
     });
   });
 })();

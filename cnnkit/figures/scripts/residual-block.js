@@ -1,7 +1,7 @@
 // A residual block drawn as four rows of bars, and how one node's output slides as its branch is switched on.
 (() => {
-  const { define, residual, number, factor, clamp } = globalThis.cnnFigures;
-  const three = (value) => number(value, 3), bracket = (value) => factor(value, 3);
+  const { define, residual, numberGrid, number, factor, equals, clamp } = globalThis.cnnFigures;
+  const four = (value) => number(value, 4), bracket = (value) => factor(value, 4);
   const WIDTH = 330, LEFT = 24, RIGHT = 270, MOST = 3, UNIT = 12;
   // the middles of the rows of bars: x, alpha F(x), their sum, y
   const ROWS = [50, 162, 264, 374], HEIGHT = 416;
@@ -14,6 +14,20 @@
     figure.slider(row, "alpha", "branch: α =", 0, 1, 0.05);
     figure.choice(row, "order", "ReLU", [["after", "behind the addition"], ["before", "in front of the branch"]]);
     figure.button(row, "Set negative x to 0", () => figure.set({ x: residual.relu(state.x) }));
+    const filters = figure.drawings();
+    const refreshers = ["w1", "w2"].map((name, at) =>
+      numberGrid(figure, filters, {
+        caption: `filter W${"₁₂"[at]}`,
+        read: () => [state[name]],
+        write: (_, k, value) => {
+          state[name][k] = value;
+          figure.draw();
+        },
+        label: (_, k) => `W${at + 1}, weight ${k - 1}`,
+        limit: 2,
+        width: "2.85rem",
+      }));
+    filters.style.columnGap = "0.75rem";
     const equation = figure.line("equation");
     const say = figure.sentence();
     // room for its longest form, or the drawings would move while they are dragged: 2 lines, on a phone 5
@@ -39,6 +53,7 @@
       }
       if (drags) change((ROWS[0] - y) / UNIT);
     });
+    rows.style.touchAction = "pan-y"; // a finger that scrolls the page passes here, but for the first row
     const plot = figure.drawing(both, "Outputs of the nodes over α", {
       caption: "Dashed: the sum. Thick: y; pale: y of the other nodes. Drag to move α.",
     });
@@ -46,6 +61,7 @@
       const alpha = (x - PLOT.left) / (PLOT.right - PLOT.left);
       figure.set({ alpha: Math.round(20 * clamp(alpha, 0, 1)) / 20 });
     });
+    plot.style.touchAction = "pan-y";
     const work = figure.line("work");
 
     // ---------------------------------------------------------------------------------------- the block
@@ -55,8 +71,8 @@
     const centre = (i) => LEFT + (i + 0.5) * pitch;
     // A value as a bar; one that is too long for its row ends in a point. ghost: where it would be.
     const bar = (value, i, middle, ghost) => {
-      const end = middle - clamp(value, -MOST, MOST) * UNIT, half = Math.min(11, pitch / 2 - 3), x = centre(i);
       const tip = Math.abs(value) > MOST ? (value < 0 ? 5 : -5) : 0;
+      const end = middle - clamp(value, -MOST, MOST) * UNIT - tip, half = Math.min(11, pitch / 2 - 3), x = centre(i);
       const shapes = [
         path(`M${x - half} ${middle}V${end}L${x} ${end + tip}L${x + half} ${end}V${middle}z`, {
           fill: `var(--${value < 0 ? "blue" : "orange"})`, stroke: "none",
@@ -70,9 +86,9 @@
     };
     const bars = (name, values, ghosts, r) => [
       h("line", { x1: LEFT, x2: RIGHT, y1: ROWS[r], y2: ROWS[r], stroke: "var(--quiet)" }),
-      text(LEFT, ROWS[r] - 41, name, "text-anchor: start"),
+      text(LEFT, ROWS[r] - 43, name, "text-anchor: start"),
       ...values.flatMap((value, i) => bar(value, i, ROWS[r], ghosts?.[i])),
-      text(RIGHT + 5, ROWS[r] - 10, three(values[state.node]), "font-weight: bold; text-anchor: start"),
+      text(RIGHT + 5, ROWS[r] - 10, number(values[state.node], 3), "font-weight: bold; text-anchor: start"),
     ];
     const box = (x, y, width, words) => [
       h("rect", { x: x - width / 2, y: y - 10, width, height: 20, rx: 4, fill: "var(--paper)", stroke: "var(--quiet)" }),
@@ -83,6 +99,7 @@
       const steps = [...(before ? ["ReLU"] : []), "W₁", "ReLU", "W₂", `· ${number(alpha)}`];
       const room = 216 / steps.length;
       figure.show(rows, WIDTH, HEIGHT, [
+        h("rect", { x: LEFT, y: 0, width: RIGHT - LEFT, height: ROWS[0] + MOST * UNIT + 6, fill: "transparent", style: "touch-action: none" }),
         h("rect", { x: centre(node) - pitch / 2, y: 4, width: pitch, height: HEIGHT - 8, rx: 4, fill: "var(--faint)" }),
         // the branch goes straight down, the shortcut around it
         path(`M${RIGHT} ${ROWS[0]}H${side}V${add}H${middle + 9}`, { stroke: "var(--green)", "stroke-width": 3 }),
@@ -134,22 +151,23 @@
     };
 
     figure.onDraw(() => {
+      for (const refresh of refreshers) refresh();
       const { x, w2, alpha, node, order } = state, before = order === "before";
       const found = residual.block(state), full = residual.block({ ...state, alpha: 1 });
       const start = before ? x : residual.relu(x), f = before ? ["", ""] : ["f(", ")"];
       equation.textContent = before
         ? "y = α F(x) + x,  F(x) = W₂ f(W₁ f(x))"
         : "y = f(α F(x) + x),  F(x) = W₂ f(W₁ x)";
-      const sum = `x + α F(x) = ${three(x[node])} + ${number(alpha)} · ${bracket(full.branch[node])} = ${three(found.sum[node])}`;
+      const sum = `x + α F(x) = ${four(x[node])} + ${number(alpha)} · ${bracket(full.branch[node])} ${equals(found.sum[node], 4)}`;
       say(
         `Node ${node}: ${sum}` +
-        (before ? ", and that is y: no ReLU follows. " : ` before the ReLU, y = f(${three(found.sum[node])}) = ${three(found.y[node])} behind it. `) +
-        `From α = 0 to α = 1, y slides from ${f.join("x")} = ${three(start[node])} to ${f.join("F(x) + x")} = ${three(full.y[node])}.`,
+        (before ? ", and that is y: no ReLU follows. " : ` before the ReLU, y = f(${four(found.sum[node])}) ${equals(found.y[node], 4)} behind it. `) +
+        `From α = 0 to α = 1, y slides from ${f.join("x")} = ${four(start[node])} to ${f.join("F(x) + x")} ${equals(full.y[node], 4)}.`,
       );
-      const terms = w2.map((weight, k) => `${k ? bracket(weight) : three(weight)} · ${bracket(found.hidden[node + k - 1] ?? 0)}`);
+      const terms = w2.map((weight, k) => `${k ? bracket(weight) : four(weight)} · ${bracket(found.hidden[node + k - 1] ?? 0)}`);
       const differ = x.filter((value, i) => Math.abs(value - found.y[i]) > 1e-9).length;
       work.textContent =
-        `y differs from x at ${differ} of the ${n} nodes. The branch at node ${node}: F(x) = ${terms.join(" + ")} = ${three(full.branch[node])}, ` +
+        `y differs from x at ${differ} of the ${n} nodes. The branch at node ${node}: F(x) = ${terms.join(" + ")} ${equals(full.branch[node], 4)}, ` +
         `the weights W₂ times what filter W₁ and the ReLU make of x at nodes ${number(node - 1)}, ${node} and ${node + 1} (0 where there is none).`;
       drawRows(found, full, before);
       drawPlot(found, full);

@@ -1,6 +1,6 @@
 // Position by position: what the errors of a row add to the gradient of each shared weight.
 (() => {
-  const { define, sharedGradient, numberGrid, number, factor, clamp } = globalThis.cnnFigures;
+  const { define, sharedGradient, numberGrid, number, factor, equals, clamp } = globalThis.cnnFigures;
   const WIDTH = 320, HEIGHT = 176, UPPER = 38, LOWER = 134, COLOURS = ["blue", "red", "green"];
 
   define("weight-gradient", (figure) => {
@@ -36,6 +36,7 @@
     const at = (node) => (node + P + 0.5) * pitch;
     const over = (i) => at(i * S - P + (F - 1) / 2); // an error stands over the middle of its window
     figure.onDrag(drawing, (x) => figure.set({ i: Math.round((x - over(0)) / (S * pitch)) }));
+    drawing.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
     const table = h("table");
     both.append(table);
     const equation = figure.line("equation");
@@ -48,7 +49,7 @@
         cx: x, cy: y, r: radius, fill: chosen ? "var(--faint)" : "var(--paper)",
         stroke: inside ? "currentColor" : "var(--quiet)", "stroke-width": chosen ? 2.5 : 1, ...(inside ? {} : { "stroke-dasharray": "3 3" }),
       }),
-      h("text", { x, y }, number(value)),
+      h("text", { x, y, ...(number(value).length > 3 ? { style: "font-size: 10px" } : {}) }, number(value)),
     ];
     const small = (x, y, text) => h("text", { x, y, style: "font-size: 12px; fill: var(--quiet)" }, text);
 
@@ -81,10 +82,10 @@
       );
 
       const added = rows[i].map((value, k) =>
-        `δ${low(i)} x${low(first + k)} = ${factor(delta[i])} · ${factor(x[first + k] ?? 0)} = ${number(value)} to ∂L/∂w${low(k)}`);
-      const terms = (k) => rows.slice(0, i + 1).map((values) => factor(values[k])).join(" + ");
+        `δ${low(i)} x${low(first + k)} = ${factor(delta[i], 4)} · ${factor(x[first + k] ?? 0, 4)} ${equals(value, 4)} to ∂L/∂w${low(k)}`);
+      const terms = (k) => rows.slice(0, i + 1).map((values) => factor(values[k], 4)).join(" + ");
       say(`Position ${i} adds ${added.join(", ")}. ${done ? "All positions together" : "So far"}: ` +
-        total.map((value, k) => `∂L/∂w${low(k)} = ${i ? `${terms(k)} = ` : ""}${number(value)}`).join("; ") + ".");
+        total.map((value, k) => `∂L/∂w${low(k)} ${i ? `= ${terms(k)} ` : ""}${equals(value, 4)}`).join("; ") + ".");
     });
   });
 })();
