@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from figure_page import press, sentence, slide, state
+from figure_page import numbers, press, sentence, slide, state
+from playwright.sync_api import Page
 
 from cnnkit import figures
+from cnnkit.shapes import Window, receptive_fields
 
 pytestmark = pytest.mark.browser
 in_both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -51,3 +53,109 @@ def test_output_size_follows_the_pointer(show: Callable) -> None:
     box = page.get_by_role("application").bounding_box()
     page.mouse.click(box["x"] + 120, box["y"] + box["height"] - 34)
     assert state(page)["window"] == 2
+
+
+# ------------------------------------------------------------------------------------------ receptive fields
+def equations(page: Page) -> list[str]:
+    return page.locator(".equation").all_inner_texts()
+
+
+@in_both_schemes
+def test_receptive_field(show: Callable, scheme: str) -> None:
+    page = show(figures.receptive_field(), scheme=scheme)
+    drawing = page.get_by_role("application")
+    assert sentence(page) == (
+        "Node 3 of layer 3 sees nodes 2 to 4 of layer 2, nodes 4 to 9 of layer 1, and in the input r = 8 nodes, "
+        "from s + i · j = −3 + 3 · 2 = 3 to 3 + 8 − 1 = 10."
+    )
+    assert equations(page) == [
+        "r₃ = r₂ + (F₃ − 1) d₃ j₂ = 4 + 2 · 1 · 2 = 8",
+        "s₃ = s₂ − P₃ j₂ = −1 − 1 · 2 = −3",
+        "j₃ = j₂ S₃ = 2 · 1 = 2",
+    ]
+    press(drawing, "Home")
+    assert sentence(page).endswith(
+        "from s + i · j = −3 + 0 · 2 = −3 to −3 + 8 − 1 = 4; of these it sees nodes 0 to 4."
+    )
+    press(drawing, "End", "ArrowLeft", "ArrowDown")
+    assert sentence(page).startswith("Node 4 of layer 2 sees nodes 8 to 9 of layer 1, and in the input r = 4")
+    press(drawing, "PageDown")
+    assert sentence(page) == "Node 9 of the input sees itself."  # its middle, 8.5, lies between two
+    assert equations(page) == ["r₀ = 1", "s₀ = 0", "j₀ = 1"]
+    press(drawing, "ArrowUp")
+    assert sentence(page).startswith("Node 9 of layer 1 sees in the input r = 3 nodes, from")
+    press(drawing, "PageUp", "ArrowRight")
+    assert (state(page)["layer"], state(page)["node"]) == (3, 5)
+
+
+@in_both_schemes
+def test_layers_are_changed_added_and_removed(show: Callable, scheme: str) -> None:
+    page = show(figures.receptive_field(16, [Window(3), Window(3)]), scheme=scheme)
+    page.get_by_label("S of layer 1").select_option("2")
+    page.get_by_label("P of layer 1").select_option("1")
+    page.get_by_label("d of layer 2").select_option("2")
+    page.get_by_label("F of layer 2").select_option("2")
+    layers = [Window(3, stride=2, padding=1), Window(2, dilation=2)]
+    assert state(page)["layers"] == [vars(window) for window in layers]
+
+    page.get_by_role("button", name="Add a layer").click()
+    assert state(page)["layer"] == 3
+    layers.append(Window(3))
+    for layer, field in enumerate(receptive_fields(layers)):
+        row = page.locator("tr", has=page.get_by_role("rowheader", name=str(layer or "input")))
+        assert [numbers(text)[0] for text in row.locator("td:not(:has(*))").all_inner_texts() if text] == [
+            field.size,
+            field.jump,
+            field.start,
+        ]
+    page.get_by_role("button", name="Add a layer").click()
+    assert page.get_by_role("button", name="Add a layer").is_disabled()
+
+    page.get_by_label("F of layer 2").select_option("5")  # spans 9 nodes, and layer 1 has 8
+    assert sentence(page).startswith(
+        "Invalid: the filter of layer 2 covers 9 nodes, and the padded row below has only 8. Node"
+    )
+    assert state(page)["layer"] == 1
+    page.get_by_role("button", name="Remove layer 2").click()
+    assert state(page)["layers"] == [vars(window) for window in (Window(3, 2, 1), Window(3), Window(3))]
+    assert sentence(page).startswith("Node")
+    for _ in range(2):
+        page.get_by_role("button", name="Remove layer 1").click()
+    assert page.get_by_role("button", name="Remove layer 1").is_disabled()
+    slide(page, "inputs n", 2)
+    assert sentence(page) == (
+        "Invalid: the filter of layer 1 covers 3 nodes, and the padded row below has only 2. "
+        "Node 1 of the input sees itself."
+    )
+
+
+def test_gaps_of_a_field_are_told(show: Callable) -> None:
+    page = show(figures.receptive_field(9, [Window(3, dilation=2), Window(2, stride=2)], node=1))
+    assert sentence(page) == (
+        "Node 1 of layer 2 sees nodes 2 to 3 of layer 1, and in the input r = 6 nodes, "
+        "from s + i · j = 0 + 1 · 2 = 2 to 2 + 6 − 1 = 7."
+    )
+    page.get_by_label("F of layer 2").select_option("1")
+    assert sentence(page).endswith(
+        "from s + i · j = 0 + 1 · 2 = 2 to 2 + 5 − 1 = 6; of these it sees nodes 2, 4, 6."
+    )
+
+
+def test_padding_stays_no_wider_than_the_filter_allows(show: Callable) -> None:
+    page = show(figures.receptive_field(12, [Window(5, padding=2)]))
+    page.get_by_label("F of layer 1").select_option("2")
+    assert state(page)["layers"][0]["padding"] == 0
+    assert page.get_by_label("P of layer 1").locator("option:not([disabled])").all_inner_texts() == ["0"]
+
+
+def test_receptive_field_follows_the_pointer(show: Callable) -> None:
+    page = show(figures.receptive_field(8, [Window(3), Window(3)]))
+    drawing = page.get_by_role("application")
+    place = drawing.locator("circle").nth(8 + 1).bounding_box()  # after the eight inputs: node 1 of layer 1
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    assert (state(page)["layer"], state(page)["node"]) == (1, 1)
+    page.mouse.move(place["x"] + 60, place["y"] + 5)
+    page.mouse.up()
+    assert (state(page)["layer"], state(page)["node"]) == (1, 3)
+    assert "nodes, from s + i · j = 0 + 3 · 1 = 3 to 3 + 3 − 1 = 5." in sentence(page)
