@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+import torch
 from figure_page import numbers, press, sentence, slide, state
 from playwright.sync_api import Page
 
 from cnnkit import figures
+from cnnkit.reference.conv import conv1d
 from cnnkit.shapes import Window, receptive_fields
 
 pytestmark = pytest.mark.browser
@@ -53,6 +55,65 @@ def test_output_size_follows_the_pointer(show: Callable) -> None:
     box = page.get_by_role("application").bounding_box()
     page.mouse.click(box["x"] + 120, box["y"] + box["height"] - 34)
     assert state(page)["window"] == 2
+
+
+# ------------------------------------------------------------------------------------------ convolution
+@in_both_schemes
+def test_convolution_1d(show: Callable, scheme: str) -> None:
+    page = show(figures.convolution_1d(), scheme=scheme)
+    assert sentence(page) == (
+        "The window of output 3 covers nodes 3 to 5: y₃ = w₀ x₃ + w₁ x₄ + w₂ x₅ = "
+        "(−1) · 4 + 0 · 4 + 1 · 4 = (−4) + 0 + 4 = 0."
+    )
+    drawing = page.get_by_role("application")
+    press(drawing, "ArrowRight", "ArrowDown")
+    assert "y₅ = w₀ x₅ + w₁ x₆ + w₂ x₇ = (−1) · 4 + 0 · 2 + 1 · 0 = (−4) + 0 + 0 = −4." in sentence(page)
+    press(drawing, "End", "ArrowRight")
+    assert sentence(page).startswith("The window of output 6 covers nodes 6 to 8: ")
+    press(drawing, "Home", "ArrowLeft")
+    assert sentence(page).startswith("The window of output 0 covers nodes 0 to 2: ")
+
+    # after four letters and nine inputs with their numbers: weights and products, then the sums
+    texts = drawing.locator("text").all_text_contents()
+    assert texts[22:28] == ["−1", "−1", "0", "0", "1", "1"]
+    assert texts[28::2] == ["0", "3", "3", "0", "−2", "−4", "−2"]
+
+
+@in_both_schemes
+def test_weights_inputs_stride_and_padding_are_changed(show: Callable, scheme: str) -> None:
+    x, w = [3.0, -1, 2, 5, 0, 1], [1.0, 1]
+    page = show(figures.convolution_1d(x, w), scheme=scheme)
+    page.get_by_label("w 1").fill("-2")
+    page.get_by_label("x 5").fill("0.5")
+    x[5], w[1] = 0.5, -2
+    for stride, padding in ((1, 0), (3, 1), (2, 2)):
+        slide(page, "stride S", stride)
+        slide(page, "padding P", padding)
+        y = conv1d(torch.tensor([x]), torch.tensor([[w]]), stride=stride, padding=padding)[0].tolist()
+        for i, value in enumerate(y):
+            press(page.get_by_role("application"), "ArrowRight" if i else "Home")
+            assert numbers(sentence(page).partition(". No")[0].rstrip("."))[-1] == value
+        assert page.locator(".equation").inner_text().endswith(f"i = 0 to {len(y) - 1}")
+    assert page.locator(".equation").text_content() == "yi = Σk wk · x2i + k − 2,  i = 0 to 4"
+    assert sentence(page).startswith(
+        "The window of output 4 covers nodes 6 to 7 (2 of padding): y₄ = w₀ x₆ + "
+    )
+    slide(page, "stride S", 3)
+    slide(page, "padding P", 0)
+    assert sentence(page).endswith("= 5. No window reaches the crossed-out node.")
+
+
+def test_the_filter_follows_the_pointer(show: Callable) -> None:
+    page = show(figures.convolution_1d())
+    box = page.get_by_role("application").bounding_box()
+    page.mouse.click(box["x"] + 28 + 34 * 2.5, box["y"] + 60)  # on node 2, the middle of window 1
+    assert state(page)["i"] == 1
+    page.mouse.down()
+    page.mouse.move(box["x"] + 28 + 34 * 6.5, box["y"] + 190)
+    page.mouse.up()
+    assert state(page)["i"] == 5
+    page.mouse.move(box["x"] + 28 + 34 * 2.5, box["y"] + 60)
+    assert state(page)["i"] == 5
 
 
 # ------------------------------------------------------------------------------------------ receptive fields

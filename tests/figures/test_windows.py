@@ -63,6 +63,55 @@ def test_sizes_that_cannot_be_are_refused():
         figures.output_size(n=7.5)
 
 
+# ------------------------------------------------------------------------------------------ convolution
+@pytest.mark.parametrize(("F", "stride", "padding"), [*itertools.product((1, 2, 3, 5), (1, 2, 3), (0, 1, 2))])
+def test_convolution_is_that_of_the_reference(F, stride, padding):
+    generator = torch.Generator().manual_seed(0)
+    cases = [torch.randint(-9, 10, (n + F,), generator=generator).double() for n in range(5, 10)]
+    sizes = {"stride": stride, "padding": padding}
+    calls = [("sliding.convolve", [case[F:].tolist(), case[:F].tolist(), sizes]) for case in cases]
+    for case, y in zip(cases, in_node.call(["sizes", "sliding"], calls), strict=True):
+        assert y == conv1d(case[None, F:], case[None, None, :F], **sizes)[0].tolist()
+
+
+def test_products_add_up_to_the_output():
+    x, w, sizes = [3, -1, 2, 5], [2, -3, 1], {"stride": 2, "padding": 1}
+    calls = [("sliding.products", [x, w, i, sizes]) for i in (0, 1)]
+    assert in_node.call(["sizes", "sliding"], calls) == [[0, -9, -1], [-2, -6, 5]]
+
+
+def test_convolution_1d_shows_what_it_is_given():
+    figure = figures.convolution_1d(x=torch.tensor([3, -1, 2, 5]), w=(2, -3, 1), stride=2, padding=1)
+    assert figure.state == {"x": [3, -1, 2, 5], "w": [2, -3, 1], "stride": 2, "padding": 1, "i": 1}
+    assert figure.fallback == (
+        "A filter of 3 on a row of 4 nodes, at output 1. Inputs, weights and products, one below the other: "
+        "the products add up to −3."
+    )
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"x": []}, ValueError, r"^x must have shape \(n,\) with n from 1 to 9, got \(0,\)$"),
+        ({"x": [0] * 10}, ValueError, r"^x must have shape \(n,\) with n from 1 to 9, got \(10,\)$"),
+        ({"x": ["a"]}, TypeError, "^x must hold numbers"),
+        ({"x": [1, 2, 30]}, ValueError, "^x must hold numbers from -9 to 9; got 1 to 30$"),
+        ({"w": []}, ValueError, r"^w must have shape \(n,\) with n from 1 to 5, got \(0,\)$"),
+        ({"w": [1] * 6}, ValueError, r"^w must have shape \(n,\) with n from 1 to 5, got \(6,\)$"),
+        ({"w": [float("nan")]}, ValueError, "^w must hold numbers from -9 to 9"),
+        ({"x": [1, 2], "padding": 2}, ValueError, "^w must have at most 2 weights, .*; got 3$"),
+        ({"stride": 4}, ValueError, "^stride must be at most 3"),
+        ({"stride": 0}, ValueError, "^stride must be at least 1"),
+        ({"padding": 3}, ValueError, "^padding must be at most 2"),
+        ({"padding": 0.5}, TypeError, "^padding must be an integer"),
+    ],
+)
+def test_rows_and_filters_that_cannot_be_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        figures.convolution_1d(**given)
+
+
 # ------------------------------------------------------------------------------------------ receptive fields
 STACKS = [
     [Window(3)],
