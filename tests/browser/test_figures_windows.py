@@ -103,6 +103,13 @@ def test_weights_inputs_stride_and_padding_are_changed(show: Callable, scheme: s
     assert sentence(page).endswith("= 5. No window reaches the crossed-out node.")
 
 
+def test_sums_that_are_rounded_say_so(show: Callable) -> None:
+    page = show(figures.convolution_1d([1, 2, 3], [1 / 3, 1 / 3, 1 / 3]))
+    assert sentence(page).endswith("= 0.3333 · 1 + 0.3333 · 2 + 0.3333 · 3 ≈ 0.3333 + 0.6667 + 1 = 2.")
+    page.get_by_label("x 0").fill("2")
+    assert sentence(page).endswith("≈ 0.6667 + 0.6667 + 1 ≈ 2.3333.")
+
+
 def test_the_filter_follows_the_pointer(show: Callable) -> None:
     page = show(figures.convolution_1d())
     box = page.get_by_role("application").bounding_box()

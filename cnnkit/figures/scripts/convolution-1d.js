@@ -1,6 +1,6 @@
 // A filter moved along a row of numbers: what lies under it, each product, and their sum.
 (() => {
-  const { define, sizes, sliding, numberGrid, number, factor, tint, clamp } = globalThis.cnnFigures;
+  const { define, sizes, sliding, numberGrid, number, factor, equals, tint, clamp } = globalThis.cnnFigures;
   const WIDTH = 340, LEFT = 28, CELL = 24, FIELDS = 5;
   // from top to bottom: the row as bars and as numbers, weights, products, sums, and these as bars
   const BARS = 46, X = 50, W = 92, WX = 122, Y = 180, YBARS = 222, HEIGHT = YBARS + BARS + 2;
@@ -39,6 +39,7 @@
     const left = (u) => LEFT + (u + state.padding) * pitch; // of the cell of node u
     const over = (i) => left(i * state.stride - state.padding + (F - 1) / 2); // a sum stands under the middle of its window
     figure.onDrag(drawing, (x) => figure.set({ i: Math.round((x - pitch / 2 - over(0)) / (state.stride * pitch)) }));
+    drawing.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
 
     // A number in a box over the place x, as large as fits.
     const cell = (x, y, value, limit, width = pitch, attributes = {}) => {
@@ -97,7 +98,8 @@
       const sum = (term) => parts.map((_, k) => term(k)).join(" + ");
       say(`The window of output ${i} covers node${F > 1 ? "s" : ""} ${number(first)}${F > 1 ? ` to ${number(last)}` : ""}` +
         `${zeros ? ` (${zeros} of padding)` : ""}: y${low(i)} = ${sum((k) => `w${low(k)} x${low(first + k)}`)} = ` +
-        `${sum((k) => `${factor(w[k])} · ${factor(x[first + k] ?? 0)}`)}${F > 1 ? ` = ${sum((k) => factor(parts[k]))}` : ""} = ${number(y[i])}.` +
+        sum((k) => `${factor(w[k], 4)} · ${factor(x[first + k] ?? 0, 4)}`) +
+        `${F > 1 ? ` ${parts.map((part) => equals(part, 4)[0]).sort().at(-1)} ${sum((k) => factor(parts[k], 4))}` : ""} ${equals(y[i], 4)}.` +
         (leftOver ? ` No window reaches the crossed-out node${leftOver > 1 ? "s" : ""}.` : ""));
     });
   });
