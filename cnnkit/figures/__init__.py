@@ -4,18 +4,20 @@ Each function returns a `cnnkit.figures.figure.Figure`, which shows itself as th
 """
 
 from cnnkit.figures.digits import digit
-from cnnkit.figures.images import convolution, one_by_one, pooling, weight_gradient
+from cnnkit.figures.images import convolution, convolution_1d, one_by_one, pooling, weight_gradient
 from cnnkit.figures.units import batch_norm, dropout, residual_block
-from cnnkit.figures.windows import output_size
+from cnnkit.figures.windows import output_size, receptive_field
 
 __all__ = [
     "batch_norm",
     "convolution",
+    "convolution_1d",
     "digit",
     "dropout",
     "one_by_one",
     "output_size",
     "pooling",
+    "receptive_field",
     "residual_block",
     "weight_gradient",
 ]

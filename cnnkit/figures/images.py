@@ -1,4 +1,4 @@
-"""Figures of images: a mask on a photograph, pooling, mixed channels, and what backpropagation adds up."""
+"""Figures of rows and images of numbers: filters, masks, pooling, and what backpropagation adds up."""
 
 from __future__ import annotations
 
@@ -91,6 +91,54 @@ def convolution(
         picture=grid(rows, side=32),
         scripts=("convolutions", "number-grid", "pixels", "equals"),
         height=(41, 80),
+    )
+
+
+def convolution_1d(
+    x: Numbers = (1, 1, 1, 4, 4, 4, 2, 0, 0),
+    w: Numbers = (-1, 0, 1),
+    stride: int = 1,
+    padding: int = 0,
+) -> Figure:
+    """A filter moved along a row: each product and the sum. Shows eq-conv1d, without the activation.
+
+    Nodes and weights count from 0: ``y_i = sum over k of w_k x_u`` with ``u = i S + k - P``. The reader moves
+    the filter and edits inputs and weights.
+
+    Args:
+        x: the row, shape (n,), 1 to 9 nodes from -9 to 9.
+        w: the weights, shape (F,), 1 to 5 of them from -9 to 9, and no more than there are nodes.
+        stride: S, 1 to 3.
+        padding: P, zeros on each side, 0 to 2.
+
+    Raises:
+        TypeError: x or w holds no numbers, or a size is not an integer.
+        ValueError: a value or a size is out of range, or the filter is wider than the row.
+
+    Example:
+        >>> convolution_1d(x=[0, 0, 2, 2], w=[-1, 1])
+        Figure('convolution-1d')
+    """
+    row, weights = _row("x", x, most=9), _row("w", w, most=5)
+    if len(weights) > len(row):
+        raise ValueError(
+            f"w must have at most {len(row)} weights, as many as x has nodes; got {len(weights)}"
+        )
+    at_most("stride", check_integer("stride", stride), 3)
+    at_most("padding", check_integer("padding", padding, at_least=0), 2)
+
+    i = output_size(len(row), len(weights), stride, padding, floor=True) // 2
+    window = np.pad(row, padding)[i * stride : i * stride + len(weights)]
+    products = window * weights
+    return Figure(
+        "convolution-1d",
+        {"x": row.tolist(), "w": weights.tolist(), "stride": stride, "padding": padding, "i": i},
+        label="A filter on a row",
+        fallback=f"A filter of {len(weights)} on a row of {len(row)} nodes, at output {i}. Inputs, weights "
+        f"and products, one below the other: the products add up to {_text(products.sum())}.",
+        picture=grid([[*map(_text, numbers)] for numbers in (window, weights, products)], side=36),
+        scripts=("sizes", "sliding", "number-grid", "equals"),
+        height=(28, 45),
     )
 
 
