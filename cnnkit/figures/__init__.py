@@ -3,6 +3,7 @@
 Each function returns a `cnnkit.figures.figure.Figure`, which shows itself as the last line of a cell.
 """
 
+from cnnkit.figures.connections import connectivity
 from cnnkit.figures.digits import digit
 from cnnkit.figures.images import convolution, convolution_1d, one_by_one, pooling, weight_gradient
 from cnnkit.figures.units import batch_norm, dropout, residual_block
@@ -10,6 +11,7 @@ from cnnkit.figures.windows import output_size, receptive_field
 
 __all__ = [
     "batch_norm",
+    "connectivity",
     "convolution",
     "convolution_1d",
     "digit",
