@@ -304,7 +304,7 @@ def test_check_writes_nothing_and_fails_until_the_page_is_written(
     index = tree(tmp_path) / equation_ledger.INDEX
     assert equation_ledger.main(["--check"], tmp_path) == 1
     assert capsys.readouterr().err == (
-        "book/equation-index.md is out of date: run python book/tools/equation_ledger.py\n"
+        "book/equation-index.md is out of date: run make pages\n"
     )
     assert not index.exists()
 
