@@ -122,7 +122,7 @@ section of this table does not exist.
 
 def render(coverage: Coverage) -> str:
     """The page: the statements with their sections, then the pages with their statements."""
-    lines = [HEAD, "| | what the notes say | lines | where this book treats it |", "|---|---|---|---|"]
+    lines = [HEAD, "| no. | what the notes say | lines | where this book treats it |", "|---|---|---|---|"]
     for number, statement in enumerate(coverage.statements, start=1):
         first, last = statement.lines
         lines.append(f"| {number} | {statement.says} | {first}–{last} | {_links(coverage, statement)} |")
