@@ -24,6 +24,8 @@ SITE := _build/html
 PYTEST := $(BIN)/python -m pytest
 UNIT := $(PYTEST) tests --ignore tests/browser --ignore tests/faults -n 2 -q
 EXPERIMENTS := $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/experiments/*.py))))
+# Each writes a page of book/ from others.
+GENERATORS := equation_ledger coverage_table solutions_list
 # Sphinx does not notice when one of these changes.
 SITE_SOURCES := _config.yml _toc.yml $(wildcard book/assets/* book/tools/*.py)
 
@@ -40,7 +42,7 @@ endef
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help book test check lint types imports generated unit shapecheck faults nbval site cleansite browser \
-	notebooks equations experiments bench lab serve address clean
+	notebooks equations pages experiments bench lab serve address clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,9 +70,9 @@ imports: $(INSTALLED) ## import-linter: who may import whom
 	@echo "==> Import rules (import-linter)"
 	@$(BIN)/lint-imports
 
-generated: $(INSTALLED) ## the equation ledger agrees, and its page is up to date
-	@echo "==> Equation ledger"
-	@$(BIN)/python book/tools/equation_ledger.py --check
+generated: $(INSTALLED) ## the equation ledger and the coverage agree, and the generated pages are up to date
+	@echo "==> Generated pages"
+	@set -e; for tool in $(GENERATORS); do $(BIN)/python -m book.tools.$$tool --check; done
 
 unit: $(INSTALLED) ## unit tests
 	@echo "==> Unit tests"
@@ -114,7 +116,11 @@ notebooks: $(INSTALLED) ## execute the notebooks and store their outputs (PAGE=)
 
 equations: $(INSTALLED) ## write the equation index
 	@echo "==> Equation index"
-	@$(BIN)/python book/tools/equation_ledger.py
+	@$(BIN)/python -m book.tools.equation_ledger
+
+pages: $(INSTALLED) ## write all generated pages: equation index, coverage, solutions
+	@echo "==> Generated pages"
+	@status=0; for tool in $(GENERATORS); do $(BIN)/python -m book.tools.$$tool || status=1; done; exit $$status
 
 experiments: $(INSTALLED) ## run the long experiments and store their results (EXPERIMENT=)
 	@set -e; for name in $(or $(EXPERIMENT),$(EXPERIMENTS)); do \

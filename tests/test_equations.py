@@ -303,9 +303,7 @@ def test_check_writes_nothing_and_fails_until_the_page_is_written(
 ) -> None:
     index = tree(tmp_path) / equation_ledger.INDEX
     assert equation_ledger.main(["--check"], tmp_path) == 1
-    assert capsys.readouterr().err == (
-        "book/equation-index.md is out of date: run python book/tools/equation_ledger.py\n"
-    )
+    assert capsys.readouterr().err == ("book/equation-index.md is out of date: run make pages\n")
     assert not index.exists()
 
     assert equation_ledger.main([], tmp_path) == 0

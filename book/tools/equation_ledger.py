@@ -6,15 +6,13 @@ says ``Implements eq-size``; the test of that function carries ``@pytest.mark.eq
 script reads all three without importing anything, checks that they agree, and generates the page that shows
 them together.
 
-Usage: ``python book/tools/equation_ledger.py`` writes ``book/equation-index.md``; with ``--check`` it writes
+Usage: ``python -m book.tools.equation_ledger`` writes ``book/equation-index.md``; with ``--check`` it writes
 nothing. Either way it prints what is wrong, and then exits with status 1.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
-import json
 import re
 import sys
 import tomllib
@@ -23,13 +21,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-from markdown_it import MarkdownIt
-from mdit_py_plugins.colon_fence import colon_fence_plugin
-from mdit_py_plugins.dollarmath import dollarmath_plugin
-from mdit_py_plugins.front_matter import front_matter_plugin
+from book.tools import pages
+from book.tools.pages import MARKDOWN, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 INDEX = Path("book/equation-index.md")
 
 LABEL = r"eq-[a-z0-9]+(?:-[a-z0-9]+)*"
@@ -38,15 +32,6 @@ IN_TEXT = re.compile(r"\$\$.+?\$\$\s*\((eq-[^)]*)\)", re.DOTALL)
 CODE_SPAN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 OPTIONS = re.compile(r"\A(?:---\n(?:.*\n)*?---\n|(?::[\w-]+:.*\n)+)")
 NOT_MARKDOWN = {"code", "code-block", "code-cell", "sourcecode", "literalinclude", "raw", "eval-rst"}
-
-# The site's Markdown parser with the site's extensions for mathematics: what this reads, Sphinx registers.
-MARKDOWN = (
-    MarkdownIt("commonmark")
-    .enable("table")
-    .use(front_matter_plugin)
-    .use(colon_fence_plugin)
-    .use(dollarmath_plugin, allow_labels=True)
-)
 
 
 @dataclass(frozen=True)
@@ -111,7 +96,7 @@ def collect(root: Path = ROOT) -> Ledger:
         FileNotFoundError: there is no ``book/equations.toml`` or no ``_toc.yml``.
         ValueError: an entry of ``equations.toml`` has not exactly the keys ``title`` and ``chapter``.
     """
-    ledger = Ledger(equations=_equations(root / "book/equations.toml"), chapters=_chapters(root / "_toc.yml"))
+    ledger = Ledger(equations=_equations(root / "book/equations.toml"), chapters=pages.chapters(root))
     for path in _files(root, "book", (".ipynb", ".md")):
         _read_page(root, path, ledger)
     for path in _files(root, "cnnkit", (".py",)):
@@ -138,37 +123,12 @@ def _equations(path: Path) -> dict[str, Equation]:
     return {label: Equation(**entry) for label, entry in entries.items()}
 
 
-def _chapters(path: Path) -> list[str]:
-    """The pages of the table of contents in order, relative to ``book/``, without suffix."""
-
-    def files(entry: object) -> Iterator[str]:
-        if isinstance(entry, dict):
-            for key, value in entry.items():
-                yield from [str(value)] if key in ("root", "file") else files(value)
-        elif isinstance(entry, list):
-            for item in entry:
-                yield from files(item)
-
-    toc = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return [re.sub(r"\Abook/|\.(md|ipynb)\Z", "", name) for name in files(toc)]
-
-
 def _read_page(root: Path, path: Path, ledger: Ledger) -> None:
     page = path.relative_to(root / "book").with_suffix("").as_posix()
     name = path.relative_to(root).as_posix()
-    text = path.read_text(encoding="utf-8")
-    sources = [(name, text)]
-    if path.suffix == ".ipynb":
-        cells = enumerate(json.loads(text)["cells"], start=1)
-        sources = [
-            (f"{name}, cell {number}", "".join(cell["source"]))
-            for number, cell in cells
-            if cell["cell_type"] == "markdown"
-        ]
-    for where, source in sources:
-        if page not in ledger.titles and (heading := re.search(r"^# +(.+?)\s*$", source, re.MULTILINE)):
-            ledger.titles[page] = heading[1]
-        _read_markdown(source, page, where, ledger)
+    ledger.titles[page] = pages.title(path)
+    for number, source in pages.markdown_cells(path):
+        _read_markdown(source, page, f"{name}, cell {number}" if number else name, ledger)
 
 
 def _read_markdown(source: str, page: str, where: str, ledger: Ledger) -> None:
@@ -339,19 +299,8 @@ def _item(name: str, entries: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Write the page, or with ``--check`` compare it; print what is wrong; return the exit status."""
-    parser = argparse.ArgumentParser(description="Check the equation ledger and write its page.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
-    check = parser.parse_args(arguments).check
     ledger = collect(root)
-    found, page = violations(ledger), render(ledger)
-    index = root / INDEX
-    if not check:
-        index.write_text(page, encoding="utf-8", newline="\n")
-    elif not index.exists() or index.read_text(encoding="utf-8") != page:
-        found.append(f"{INDEX.as_posix()} is out of date: run python book/tools/equation_ledger.py")
-    for line in found:
-        print(line, file=sys.stderr)
-    return 1 if found else 0
+    return pages.run(arguments, root, INDEX, render(ledger), violations(ledger))
 
 
 if __name__ == "__main__":
