@@ -34,7 +34,6 @@
       }
       if (drags) move(valueAt(x));
     });
-    drawing.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
     const say = figure.sentence();
     const test = figure.line("equation");
 

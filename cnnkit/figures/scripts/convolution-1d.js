@@ -39,7 +39,6 @@
     const left = (u) => LEFT + (u + state.padding) * pitch; // of the cell of node u
     const over = (i) => left(i * state.stride - state.padding + (F - 1) / 2); // a sum stands under the middle of its window
     figure.onDrag(drawing, (x) => figure.set({ i: Math.round((x - pitch / 2 - over(0)) / (state.stride * pitch)) }));
-    drawing.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
 
     // A number in a box over the place x, as large as fits.
     const cell = (x, y, value, limit, width = pitch, attributes = {}) => {

@@ -188,9 +188,10 @@
         const scale = svg.viewBox.baseVal.width / box.width;
         return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
       },
-      // Call action(x, y, event) when the pointer is pressed, or moved while it is pressed.
+      // Call action(x, y, event) when the pointer is pressed, or moved while it is pressed. A finger that moves up or
+      // down scrolls the page; a drawing that wants this movement, too, sets touchAction to "none" afterwards.
       onDrag(svg, action) {
-        svg.style.touchAction = "none";
+        svg.style.touchAction = "pan-y";
         const go = (event) => action(...figure.at(svg, event), event);
         svg.addEventListener("pointerdown", (event) => {
           if (event.isPrimary && event.button === 0) {

@@ -119,6 +119,7 @@
       draw(x, y);
       figure.set({ x, y });
     });
+    pad.style.touchAction = "none"; // here a finger draws
     const pair = h("div", { class: "drawings", style: "column-gap: 10px" });
     left.append(pair);
     const [input, inputInk] = stack(pair, 28, 28, "LeNet's input", { caption: "what LeNet sees" });
@@ -135,7 +136,6 @@
       figure.set(nearest(Math.max(0, layer), x, y));
     };
     figure.onDrag(maps, pick);
-    maps.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
 
     const go = (dx, dy) => {
       const { layer, map, row, column } = state, place = PLACES[layer], { cell, beside } = place, [x, y] = corner(place, map);

@@ -35,7 +35,6 @@
       const distances = units.map(([a, b]) => (a - x) ** 2 + (b - y) ** 2);
       figure.set({ unit: distances.indexOf(Math.min(...distances)) });
     });
-    net.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
 
     const link = (from, to, weight, present) =>
       h("line", {

@@ -29,7 +29,6 @@
       const below = y - TOP - HIGH - 6, middle = sizes.span(state.kernel_size, state.dilation) / 2;
       figure.set({ window: below < 0 ? Math.round((x / side() - middle) / state.stride) : Math.floor(below / pitch()) });
     });
-    drawing.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
 
     const node = (j, leftOver) => {
       const { n, padding } = state;

@@ -54,7 +54,6 @@
         const side = SIDE / Math.max(...size);
         figure.set({ i: Math.floor(b / side), j: Math.floor(a / side) });
       });
-    for (const svg of [input, output, errors, gradient]) svg.style.touchAction = "pan-y"; // a finger that scrolls the page passes
 
     const squares = (rows, limit, winners = () => false, covered = () => true) => {
       const side = SIDE / Math.max(rows.length, rows[0].length);

@@ -72,7 +72,6 @@
     const up = (l) => BOTTOM - (l * (BOTTOM - TOP)) / state.layers.length;
     figure.onDrag(drawing, (x, y) =>
       go(Math.round(((BOTTOM - y) * state.layers.length) / (BOTTOM - TOP)), first - 0.5 + (x - LEFT) / pitch));
-    drawing.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
 
     figure.onDraw(() => {
       const { n, layers } = state;

@@ -53,7 +53,6 @@
       }
       if (drags) change((ROWS[0] - y) / UNIT);
     });
-    rows.style.touchAction = "pan-y"; // a finger that scrolls the page passes here, but for the first row
     const plot = figure.drawing(both, "Outputs of the nodes over α", {
       caption: "Dashed: the sum. Thick: y; pale: y of the other nodes. Drag to move α.",
     });
@@ -61,7 +60,6 @@
       const alpha = (x - PLOT.left) / (PLOT.right - PLOT.left);
       figure.set({ alpha: Math.round(20 * clamp(alpha, 0, 1)) / 20 });
     });
-    plot.style.touchAction = "pan-y";
     const work = figure.line("work");
 
     // ---------------------------------------------------------------------------------------- the block

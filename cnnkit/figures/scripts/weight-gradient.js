@@ -36,7 +36,6 @@
     const at = (node) => (node + P + 0.5) * pitch;
     const over = (i) => at(i * S - P + (F - 1) / 2); // an error stands over the middle of its window
     figure.onDrag(drawing, (x) => figure.set({ i: Math.round((x - over(0)) / (S * pitch)) }));
-    drawing.style.touchAction = "pan-y"; // a finger that scrolls the page passes here
     const table = h("table");
     both.append(table);
     const equation = figure.line("equation");
