@@ -56,9 +56,11 @@ __all__ = [
 ]
 
 STEP_SIZES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+RATES = tuple(k / 20 for k in range(19))
 IMAGES = (100, 300, 1000, 4000)
 PHOTOGRAPHS = ("camera", "chelsea", "coins", "brick", "astronaut", "coffee", "grass", "gravel", "moon")
 YOUR_OWN = "your own"
+SUBSCRIPTS = str.maketrans("123", "₁₂₃")
 
 MOST_RUNS = 6  # in one picture: as many as there are colours
 LONGEST_SIDE = 512  # of a picture, in pixels; larger ones are reduced
@@ -400,8 +402,8 @@ def draw_answers(
 class Experiment(ipywidgets.VBox):
     """Controls, a message and a picture; where there is no kernel, the picture alone.
 
-    As the value of a cell it has two forms at once. A front end with a kernel takes the widget. All others, the
-    site among them, take the picture, which is stored with the notebook.
+    As a cell's value it has two forms at once. A front end with a kernel takes the widget. All others, and
+    the site, take the picture, which is stored with the notebook.
 
     Args:
         controls: rows of widgets, above the message.
@@ -583,9 +585,7 @@ class StepSizes(_Training):
         self, first: Sequence[tuple[float | int, bool]] = ((0.1, False), (0.1, True)), steps: int = 180
     ) -> None:
         self._digits = normalised_digits()
-        self.step_size = ipywidgets.SelectionSlider(
-            options=STEP_SIZES, value=0.1, description="step size", style={"description_width": "initial"}
-        )
+        self.step_size = ipywidgets.Dropdown(options=STEP_SIZES, value=0.1, description="step size")
         self.batch_norm = ipywidgets.Checkbox(description="batch norm", indent=False)
         super().__init__([_row(self.step_size, self.batch_norm)], steps, MOST_RUNS)
         for step_size, batch_norm in first:
@@ -633,17 +633,8 @@ class DropoutGap(_Training):
 
     def __init__(self, first: Sequence[float | int] = (0, 0.25, 0.5, 0.75), steps: int = 400) -> None:
         self._digits = normalised_digits()
-        self.rate = ipywidgets.FloatSlider(
-            value=0.5,
-            max=0.9,
-            step=0.05,
-            description="dropout rate",
-            readout_format=".2f",
-            style={"description_width": "initial"},
-        )
-        self.images = ipywidgets.SelectionSlider(
-            options=IMAGES, value=300, description="training images", style={"description_width": "initial"}
-        )
+        self.rate = ipywidgets.Dropdown(options=RATES, value=0.5, description="dropout rate")
+        self.images = ipywidgets.Dropdown(options=IMAGES, value=300, description="images")
         super().__init__([_row(self.rate, self.images)], steps, most_runs=24)
         for rate in first:
             self.rate.value = rate
@@ -704,7 +695,9 @@ class OwnPicture(Experiment):
         self.mask = ipywidgets.Dropdown(options=[*MASKS, YOUR_OWN, *learned], value=mask, description="mask")
         self.weights = [
             ipywidgets.FloatText(
-                tooltip=f"weight in row {k // 3 + 1}, column {k % 3 + 1}", layout={"width": "5.5em"}
+                description=f"w{k // 3 + 1}{k % 3 + 1}".translate(SUBSCRIPTS),
+                layout={"width": "7em"},
+                style={"description_width": "2.2em"},
             )
             for k in range(9)
         ]
