@@ -380,13 +380,13 @@ def draw_answers(
         mask: the weights.
         answers: what `filter_picture` returned.
     """
-    height = min(max(3.4 * picture.shape[0] / picture.shape[1], 2.0), 6.0) + 0.4
-    figure = Figure(figsize=(8.8, height), layout="constrained")
+    height = min(max(2.9 * picture.shape[0] / picture.shape[1], 2.0), 6.0) + 0.4
+    figure = Figure(figsize=(7.6, height), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(3, 1.7, 3))
     left.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1)
     plots.mask(mask.numpy().round(2) + 0.0, ax=middle)
     for text in middle.texts:
-        text.set_fontsize(9.5 if len(mask) == 3 else 6)
+        text.set_fontsize(9.5 if len(mask) == 3 else 5.5)
     if abs(mask.sum().item() - 1) < 1e-5:
         right.imshow(answers.numpy(), cmap="gray", vmin=0, vmax=1)
     else:
@@ -399,7 +399,7 @@ def draw_answers(
 
 
 # ---------------------------------------------------------------------- the widgets
-class Experiment(ipywidgets.VBox):
+class Experiment:
     """Controls, a message and a picture; where there is no kernel, the picture alone.
 
     As a cell's value it has two forms at once. A front end with a kernel takes the widget. All others, and
@@ -410,12 +410,12 @@ class Experiment(ipywidgets.VBox):
         kind: ``"svg"`` or ``"png"``, the format of the picture.
     """
 
-    def __init__(self, controls: Sequence[ipywidgets.Widget], kind: str = "svg") -> None:
+    def __init__(self, controls: Sequence[Any], kind: str = "svg") -> None:
         self._kind = kind
         self._image = b""
         self._message = ipywidgets.HTML()
         self._picture = ipywidgets.HTML()
-        super().__init__([*controls, self._message, self._picture])
+        self.box = ipywidgets.VBox([*controls, self._message, self._picture])
 
     @property
     def message(self) -> str:
@@ -472,7 +472,7 @@ class Experiment(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """The widget, and the picture for who has no kernel."""
-        bundle = super()._repr_mimebundle_(**kwargs)
+        bundle = self.box._repr_mimebundle_(**kwargs)
         bundle["text/plain"] = repr(self)
         if self._kind == "svg":
             bundle["image/svg+xml"] = self._image.decode()
