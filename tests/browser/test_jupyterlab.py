@@ -1,9 +1,10 @@
-"""A notebook opens in JupyterLab and runs to its end."""
+"""A notebook opens in JupyterLab and runs to its end; what reacts in it does so there."""
 
+import io
 import json
 import os
+import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from built_site import ROOT
-from playwright.sync_api import Browser, expect
+from PIL import Image
+from playwright.sync_api import Browser, Locator, expect
 
 pytestmark = pytest.mark.browser
 
@@ -29,12 +31,19 @@ RUN_ALL = """async () => {
   await app.commands.execute("notebook:run-all-cells");
   await app.commands.execute("docmanager:save");
 }"""
-SCROLL_TO_FIGURE = """async () => {
+SCROLL_TO_CELL = """async (start) => {
   const notebook = window.jupyterapp.shell.currentWidget.content;
-  const index = notebook.widgets.findIndex((cell) => cell.model.sharedModel.source.startsWith("figures."));
+  const index = notebook.widgets.findIndex((cell) => cell.model.sharedModel.source.startsWith(start));
   notebook.activeCellIndex = index;
   await notebook.scrollToItem(index);
 }"""
+
+
+def small_picture() -> bytes:
+    """A PNG of 8 by 5 pixels."""
+    buffer = io.BytesIO()
+    Image.new("L", (8, 5), 128).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 @pytest.fixture
@@ -90,15 +99,20 @@ def lab(tmp_path: Path) -> Iterator[tuple[str, str, Path]]:
             server.wait()
 
 
-def test_notebook_runs_in_jupyterlab(browser: Browser, lab: tuple[str, str, Path]) -> None:
-    address, token, folder = lab
-    copy = folder / "chapter.ipynb"
-    shutil.copy(ROOT / "book" / "stride-and-padding.ipynb", copy)
-    cells = json.loads(copy.read_text(encoding="utf-8"))
-    for cell in cells["cells"]:
+def copy_without_outputs(page: str, folder: Path) -> Path:
+    """A page of the book as a reader finds it who has cleared all outputs."""
+    notebook = json.loads((ROOT / "book" / f"{page}.ipynb").read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
-    copy.write_text(json.dumps(cells), encoding="utf-8")
+    copy = folder / f"{page}.ipynb"
+    copy.write_text(json.dumps(notebook), encoding="utf-8")
+    return copy
+
+
+def test_notebook_runs_in_jupyterlab(browser: Browser, lab: tuple[str, str, Path]) -> None:
+    address, token, folder = lab
+    copy = copy_without_outputs("stride-and-padding", folder)
 
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     try:
@@ -109,7 +123,7 @@ def test_notebook_runs_in_jupyterlab(browser: Browser, lab: tuple[str, str, Path
         page.evaluate(RUN_ALL)
 
         # a figure that reacts does so here, too, and its arrow keys do not move between cells
-        page.evaluate(SCROLL_TO_FIGURE)
+        page.evaluate(SCROLL_TO_CELL, "figures.")
         figure = page.locator("cnn-output-size")
         sentence = figure.locator(".sentence")
         expect(sentence).to_contain_text("Output 0 has its window at the nodes 0 to 2.", timeout=60_000)
@@ -128,3 +142,62 @@ def test_notebook_runs_in_jupyterlab(browser: Browser, lab: tuple[str, str, Path
     expected = [cell["id"] for cell in code if "raises-exception" in cell["metadata"].get("tags", [])]
     errors = [cell["id"] for cell in code for output in cell["outputs"] if output["output_type"] == "error"]
     assert errors == expected, [source[cell] for cell in errors]
+
+
+def test_experiments_react_in_jupyterlab(browser: Browser, lab: tuple[str, str, Path]) -> None:
+    address, token, folder = lab
+    copy = copy_without_outputs("experiments", folder)
+    # a run that nothing but the button ends, on however fast a machine
+    text, endless = copy.read_text(encoding="utf-8"), '"curves.steps = 10**6\\n", "curves"]'
+    assert text.count('"curves"]') == 1
+    copy.write_text(text.replace('"curves"]', endless), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    try:
+        page = context.new_page()
+        page.set_default_timeout(120_000)
+        page.goto(f"{address}/lab/tree/{copy.name}?token={token}")
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        page.evaluate(RUN_ALL)
+
+        def shown(start: str, label: str) -> Locator:
+            """The widget below the cell that starts so, with a control of this name."""
+            page.evaluate(SCROLL_TO_CELL, start)
+            return page.locator(".widget-vbox").filter(has=page.get_by_label(label)).first
+
+        # a curve grows while its network trains, and the keyboard alone starts and stops it
+        expect(shown("own =", "mask")).to_be_visible(timeout=60_000)
+        curves = shown("curves =", "batch norm")
+        curves.get_by_label("step size").select_option("0.03")
+        curves.get_by_label("batch norm").uncheck()
+        train = curves.get_by_role("button", name="Train")
+        train.focus()
+        page.keyboard.press("Enter")
+        expect(curves.get_by_role("status")).to_contain_text(
+            "Training: step size 0.03, no batch norm", timeout=60_000
+        )
+        picture = curves.get_by_role("img")
+        expect(picture).to_have_accessible_name(
+            re.compile("step size 0.03, no batch norm: after [1-9]0 steps")
+        )
+        page.keyboard.press("Enter")
+        expect(curves.get_by_role("status")).to_contain_text(
+            re.compile(r"Stopped after step \d+: step size 0.03"), timeout=60_000
+        )
+        expect(train).to_be_focused()
+
+        own = shown("own =", "mask")
+        own.get_by_label("w₂₂").fill("1")
+        page.keyboard.press("Tab")
+        expect(own.get_by_role("status")).to_contain_text("Mask 'your own' (sum of weights 1) on 'camera'")
+        for name, content, role, said in (
+            ("small.png", small_picture(), "status", "'yours: small.png', 5 by 8 pixels"),
+            ("letter.txt", b"Dear diary", "alert", "letter.txt is not a picture that can be read"),
+        ):
+            with page.expect_file_chooser() as chooser:
+                own.get_by_role("button", name="Open a picture").click()
+            chooser.value.set_files([{"name": name, "mimeType": "", "buffer": content}])
+            expect(own.get_by_role(role)).to_contain_text(said)
+        expect(own.get_by_role("img")).to_have_accessible_name(re.compile("5 by 8 pixels"))
+        expect(own.get_by_label("picture")).to_have_value("yours: small.png")
+    finally:
+        context.close()
