@@ -40,7 +40,7 @@ endef
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help book test check lint types imports generated unit shapecheck faults nbval site cleansite browser \
-	notebooks equations experiments bench lab serve address clean
+	notebooks equations experiments bench lab serve archive address clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -138,6 +138,10 @@ lab: $(INSTALLED) ## open the notebooks in JupyterLab
 serve: $(INSTALLED) $(SITE)/index.html ## serve the built site on this machine only (PORT=)
 	@echo "==> http://127.0.0.1:$(PORT)/ (Ctrl-C ends it)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
+
+archive: site ## pack the site into one zip that opens without a server
+	@echo "==> Archive"
+	@$(BIN)/python book/tools/archive.py
 
 address: ## set the public address of the repository (OWNER=, REPOSITORY=)
 	@$(NEEDS_PYTHON)
