@@ -55,10 +55,12 @@ test: check shapecheck faults nbval cleansite site browser ## everything that CI
 
 check: lint types imports generated unit ## the quick part, for every commit: under 3 minutes
 
-lint: $(INSTALLED) ## ruff: style and formatting
+lint: $(INSTALLED) ## ruff: style and formatting; codespell: spelling
 	@echo "==> Style and formatting (ruff)"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@echo "==> Spelling (codespell)"
+	@$(BIN)/codespell
 
 types: $(INSTALLED) ## mypy: type annotations
 	@echo "==> Types (mypy)"
