@@ -42,7 +42,7 @@ endef
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help book test check lint types imports generated unit shapecheck faults nbval site cleansite browser \
-	notebooks equations pages experiments bench lab serve address clean
+	notebooks equations pages experiments bench lab serve archive address clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,10 +57,12 @@ test: check shapecheck faults nbval cleansite site browser ## everything that CI
 
 check: lint types imports generated unit ## the quick part, for every commit: under 3 minutes
 
-lint: $(INSTALLED) ## ruff: style and formatting
+lint: $(INSTALLED) ## ruff: style and formatting; codespell: spelling
 	@echo "==> Style and formatting (ruff)"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@echo "==> Spelling (codespell)"
+	@$(BIN)/codespell
 
 types: $(INSTALLED) ## mypy: type annotations
 	@echo "==> Types (mypy)"
@@ -144,6 +146,10 @@ lab: $(INSTALLED) ## open the notebooks in JupyterLab
 serve: $(INSTALLED) $(SITE)/index.html ## serve the built site on this machine only (PORT=)
 	@echo "==> http://127.0.0.1:$(PORT)/ (Ctrl-C ends it)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
+
+archive: site ## pack the site into one zip that opens without a server
+	@echo "==> Archive"
+	@$(BIN)/python book/tools/archive.py
 
 address: ## set the public address of the repository (OWNER=, REPOSITORY=)
 	@$(NEEDS_PYTHON)

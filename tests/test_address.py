@@ -1,5 +1,6 @@
 """The repository's public address is one setting, and every file agrees with it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,9 @@ import sys
 import pytest
 
 from book.tools.address import (
+    GET_CNNKIT,
+    GET_CNNKIT_ID,
+    GET_CNNKIT_METADATA,
     ROOT,
     Address,
     main,
@@ -15,11 +19,13 @@ from book.tools.address import (
     replace_address,
     set_address,
     text_files,
+    with_first_cell,
 )
 
 SITE = "github" + ".io"  # in two parts, so that the examples of this file are no links themselves
 HUB = "github" + ".com"
 NEW = Address("alice", "my-nets")
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 MUST_LINK = ("pyproject.toml", "_config.yml", "README.md", "CITATION.cff")
 
 
@@ -100,6 +106,36 @@ def test_an_impossible_repository_is_refused(repository):
         Address("alice", repository)
 
 
+def first_code_cell(text):
+    return next(cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
+def test_a_notebook_gets_the_package_first(page):
+    cell = first_code_cell(page.read_text(encoding="utf-8"))
+    assert "".join(cell["source"]) == GET_CNNKIT.format(address=read_address()), "run: make address"
+    assert cell["metadata"] == GET_CNNKIT_METADATA
+    assert cell["outputs"] == []
+
+
+def test_the_first_cell_is_added_moved_and_renewed(copy):
+    page = copy / "book" / NOTEBOOKS[0].name
+    text = page.read_text(encoding="utf-8")
+    notebook = json.loads(text)
+    others = [cell for cell in notebook["cells"] if cell.get("id") != GET_CNNKIT_ID]
+    own = {**first_code_cell(with_first_cell(text, NEW)), "source": ["import old"], "metadata": {}}
+    for cells in (others, [*others, own], [own, *others]):
+        page.write_text(json.dumps({**notebook, "cells": cells}), encoding="utf-8")
+        assert main([], copy) == 0
+        renewed = page.read_text(encoding="utf-8")
+        cell = first_code_cell(renewed)
+        assert "".join(cell["source"]) == GET_CNNKIT.format(address=read_address(copy))
+        assert cell["metadata"] == GET_CNNKIT_METADATA
+        left = json.loads(renewed)["cells"]
+        assert left[0]["cell_type"] == "markdown"  # a page begins with its title
+        assert [other for other in left if other != cell] == others
+
+
 def test_a_refused_owner_changes_nothing(copy, capsys):
     before = {path: text for path, text in text_files(copy)}
     assert main(["--owner", "not an account"], copy) == 1
@@ -108,7 +144,7 @@ def test_a_refused_owner_changes_nothing(copy, capsys):
 
 
 def test_the_command_line(copy, capsys):
-    assert main([], copy) == 2
+    assert main([], copy) == 0
     assert "make address OWNER=" in capsys.readouterr().out
     assert main(["--owner", "alice"], copy) == 0
     name = read_address(copy).repository

@@ -2,15 +2,17 @@
 
 The setting is ``[tool.cnn-companion]`` in ``pyproject.toml``. The site's configuration, the README, the
 citation file and the pages need the same address, and none of them can read a setting: this script rewrites
-them all.
+them all. It also gives every notebook its first code cell, which gets the package on Colab.
 
 Usage: ``python book/tools/address.py --owner alice`` (and ``--repository name``, unless it keeps its name);
-``--expect alice/name`` changes nothing and exits with status 1 if that is not the address.
+without either, only notebooks that lack the first cell change. ``--expect alice/name`` changes nothing and
+exits with status 1 if that is not the address.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -20,6 +22,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = Path("pyproject.toml")
@@ -30,6 +33,42 @@ NOT_SOURCE = {"_build", "node_modules", "__pycache__", "data", "runs"}
 OWNER = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")
 REPOSITORY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 HOSTS = r"(?:github\.com|raw\.githubusercontent\.com|mybinder\.org/v2/gh|colab\.research\.google\.com/github)"
+
+# A clone and not only the package, because the stored results are in the repository. The last line is for the
+# running Python, which does not notice an editable install.
+GET_CNNKIT = """\
+# Gets the book's package where it is missing, as on Colab. Else does nothing.
+import importlib.util
+import os
+import subprocess
+import sys
+
+if importlib.util.find_spec("cnnkit") is None:
+    repository = "https://github.com/{address}"
+    in_clone = os.path.exists("../cnnkit/__init__.py")
+    folder = os.path.abspath(".." if in_clone else "{address.repository}")
+    if not os.path.exists(folder):
+        if "NOT-SET" in repository:
+            raise ImportError(
+                "This notebook needs cnnkit, and the address of its repository is not "
+                "set. Run `pip install -e .` in a copy of the repository. Whoever "
+                "publishes the book sets the address: make address OWNER=account"
+            )
+        print("Getting cnnkit from", repository)
+        clone = ["git", "clone", "--quiet", "--depth", "1", repository, folder]
+        subprocess.run(clone, check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "-e", folder]
+    subprocess.run(install, check=True)
+    sys.path.append(folder)"""
+GET_CNNKIT_ID = "get-cnnkit"
+GET_CNNKIT_METADATA = {
+    "jupyter": {"source_hidden": True},
+    "mystnb": {
+        "code_prompt_hide": "Hide the code that gets the package on Colab",
+        "code_prompt_show": "Show the code that gets the package on Colab",
+    },
+    "tags": ["hide-cell"],
+}
 
 
 @dataclass(frozen=True)
@@ -101,8 +140,27 @@ def replace_address(text: str, old: Address, new: Address) -> str:
     return re.sub(rf"(?m)^([ \t]*cd ){name}(?=\r?$)", rf"\g<1>{new.repository}", text)
 
 
+def with_first_cell(text: str, address: Address) -> str:
+    """Returns a notebook's text with `GET_CNNKIT` for this address as its first code cell."""
+    notebook = json.loads(text)
+    cells: list[dict[str, Any]] = notebook["cells"]
+    own = next((cell for cell in cells if cell.get("id") == GET_CNNKIT_ID), None)
+    if own is None:
+        own = {"cell_type": "code", "execution_count": None, "id": GET_CNNKIT_ID, "outputs": []}
+    else:
+        cells.remove(own)
+    own["metadata"] = GET_CNNKIT_METADATA
+    own["source"] = GET_CNNKIT.format(address=address).splitlines(keepends=True)
+    first = next((place for place, cell in enumerate(cells) if cell["cell_type"] == "code"), len(cells))
+    cells.insert(first, own)
+    # as nbformat writes it
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
 def set_address(new: Address, root: Path = ROOT) -> list[Path]:
     """Writes the address into the setting and into every source file that mentions the old one.
+
+    A notebook that lacks the first cell gets it; its outputs are then to be stored again.
 
     Returns:
         The changed files, relative to ``root``.
@@ -113,6 +171,8 @@ def set_address(new: Address, root: Path = ROOT) -> list[Path]:
         replaced = replace_address(text, old, new)
         if path == root / SETTINGS:
             replaced = _replace_setting(replaced, new)
+        if path.suffix == ".ipynb":
+            replaced = with_first_cell(replaced, new)
         if replaced != text:
             _write(path, replaced)
             changed.append(path.relative_to(root))
@@ -130,9 +190,6 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         current = read_address(root)
         if options.expect is not None:
             return _compare(options.expect, current)
-        if not options.owner and not options.repository:
-            print(f"The address is {current}. To change it: make address OWNER=your-account")
-            return 2
         new = Address(options.owner or current.owner, options.repository or current.repository)
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -140,7 +197,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     changed = set_address(new, root)
     for path in changed:
         print(f"rewritten: {path.as_posix()}")
-    print(f"The address is now {new}: {len(changed)} files changed.")
+    if new == current:
+        print(f"The address is {current}. To change it: make address OWNER=your-account")
+    else:
+        print(f"The address is now {new}: {len(changed)} files changed.")
     return 0
 
 

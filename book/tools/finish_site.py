@@ -3,7 +3,7 @@
 The theme's pages load 0.8 MB (compressed) that this book does not show: every Font Awesome icon as SVG in a
 script, and again as fonts and as style rules. The last step of the build keeps the icons that the pages draw,
 merges the style sheets that hold up the first paint, and keeps the room of pictures and equations, so that
-the text does not jump when they arrive. Nothing here changes what a page says or looks like.
+the text does not jump when they arrive. Only one step adds to what a page says: how long a chapter takes.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from typing import Any
 from docutils import nodes
 from fontTools import subset
 from fontTools.ttLib import TTFont
+from reading_time import minutes, sentence  # Jupyter Book puts this folder on the path
 from sphinx.application import Sphinx
 
 DESCRIPTION_LENGTH = 160  # search engines and link previews cut what is longer
@@ -75,6 +76,18 @@ def describe_page(
     context["metatags"] = context.get("metatags", "") + social_metadata(
         app, title, description, f"{pagename}.html"
     )
+
+
+def tell_reading_time(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Say under the title of a chapter, which is a page with exercises, how long it takes."""
+    source = Path(app.env.doc2path(pagename))
+    if source.is_file():
+        read, exercises = minutes(source)
+        if exercises:
+            line = f'</h1>\n<p class="reading-time">{sentence(read, exercises)}</p>'
+            context["body"] = context["body"].replace("</h1>", line, 1)
 
 
 def write_root_page(app: Sphinx) -> None:
@@ -275,6 +288,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("site_description", "", "html", str)
     app.add_config_value("site_image_alt", "", "html", str)
     app.connect("html-page-context", describe_page)
+    app.connect("html-page-context", tell_reading_time)
     app.connect("autodoc-skip-member", skip_tuple_fields)
     # late, because sphinx_external_toc and the MathJax extension also write when the build has finished
     app.connect("build-finished", finish, priority=900)
