@@ -6,6 +6,7 @@ Each function returns a `cnnkit.figures.figure.Figure`, which shows itself as th
 from cnnkit.figures.connections import connectivity
 from cnnkit.figures.digits import digit
 from cnnkit.figures.images import convolution, one_by_one, pooling, weight_gradient
+from cnnkit.figures.quizzes import quiz
 from cnnkit.figures.units import batch_norm, dropout, residual_block
 from cnnkit.figures.windows import output_size
 
@@ -18,6 +19,7 @@ __all__ = [
     "one_by_one",
     "output_size",
     "pooling",
+    "quiz",
     "residual_block",
     "weight_gradient",
 ]
