@@ -6,6 +6,7 @@ Each function returns a `cnnkit.figures.figure.Figure`, which shows itself as th
 from cnnkit.figures.connections import connectivity
 from cnnkit.figures.digits import digit
 from cnnkit.figures.images import convolution, convolution_1d, one_by_one, pooling, weight_gradient
+from cnnkit.figures.quizzes import quiz
 from cnnkit.figures.units import batch_norm, dropout, residual_block
 from cnnkit.figures.windows import output_size, receptive_field
 
@@ -19,6 +20,7 @@ __all__ = [
     "one_by_one",
     "output_size",
     "pooling",
+    "quiz",
     "receptive_field",
     "residual_block",
     "weight_gradient",

@@ -29,6 +29,7 @@ REACTIONS = """async () => {
   for (const svg of root.querySelectorAll("svg[tabindex]"))
     for (const key of ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"])
       measure(() => svg.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })));
+  for (const input of root.querySelectorAll("input[type=radio]")) measure(() => input.click());
   for (const button of [...root.querySelectorAll("button")].slice(0, 8)) measure(() => button.click());
   return times;
 }"""
@@ -64,9 +65,9 @@ def test_figure_shows_the_state_that_python_gave(show: Callable, name: str) -> N
 @every_figure
 def test_every_control_is_reached_by_the_keyboard(show: Callable, name: str) -> None:
     page = show(getattr(figures, name)())
-    wanted = page.locator(
-        ".figure :is(button, input, select, svg[tabindex]):not([disabled], [tabindex='-1'])"
-    ).count()
+    # the radio buttons of a question are one stop together
+    controls = ":is(button, input:not([type=radio]), select, svg[tabindex]):not([disabled], [tabindex='-1'])"
+    wanted = page.locator(f".figure {controls}, .figure fieldset").count()
     page.evaluate("""() => {
       const host = [...document.querySelectorAll("*")].find((element) => element.shadowRoot);
       globalThis.reached = new Set();
@@ -116,7 +117,7 @@ def test_without_javascript_there_is_a_sentence_and_a_picture(
         page = context.new_page()
         page.goto(path.as_uri())
         assert page.get_by_text(figure.fallback).is_visible()
-        box = page.locator("svg").first.bounding_box()
+        box = page.locator("svg, ol").first.bounding_box()  # a picture; the questions of a quiz
         assert box["width"] > 50
         assert box["x"] + box["width"] <= 375
     finally:
