@@ -97,12 +97,14 @@ def metadata_problems(notebook):
 
 
 def picture_problems(notebook):
-    """Pictures without alt text, too large, or that nothing but their pixels speaks of."""
+    """Pictures without alt text or caption, too large, or that nothing but their pixels speaks of."""
     problems = []
     for index, cell in code_cells(notebook):
         found = pictures(cell)
         if found and not cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "").strip():
             problems.append(f"cell {index}: a picture without metadata mystnb.image.alt")
+        if found and not cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "").strip():
+            problems.append(f"cell {index}: a picture without metadata mystnb.figure.caption")
         if len(found) > 1:
             problems.append(f"cell {index}: {len(found)} pictures, but one cell has one alt text")
         for kind, data in found:
@@ -144,6 +146,11 @@ def alt_problems(text):
         if not re.search(r"""\balt=(?:"[^"]*[^"\s][^"]*"|'[^']*[^'\s][^']*')""", match[0]):
             problems.append(f"no alt text: {match[0]}")
     return problems
+
+
+def link_problems(text):
+    """External links in HTML: the weekly check of links sees only those in Markdown."""
+    return re.findall(r"""<a\b[^>]*\bhref=["']https?:[^>]*>""", without_code(text))
 
 
 def labels(page):
@@ -207,6 +214,11 @@ def test_every_picture_of_the_text_has_alt_text(page):
     assert alt_problems(markdown(page)) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_external_link_is_within_reach_of_the_link_check(page):
+    assert link_problems(markdown(page)) == []
+
+
 @pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
 @pytest.mark.parametrize(
     "rule",
@@ -246,7 +258,8 @@ def notebook(*cells):
     )
 
 
-ALT = {"image": {"alt": "a row of nodes"}}
+ALT = {"image": {"alt": "a row of nodes"}, "figure": {"caption": "Each node sees three inputs."}}
+CAPTION = {"figure": ALT["figure"]}
 
 
 def test_a_good_notebook_has_no_problems():
@@ -287,8 +300,19 @@ def test_foreign_metadata_is_found():
 @pytest.mark.parametrize(
     ("bad", "complaint"),
     [
-        (cell(1, [printed(), shown()]), "without metadata mystnb.image.alt"),
-        (cell(1, [printed(), shown()], mystnb={"image": {"alt": " "}}), "without metadata mystnb.image.alt"),
+        (cell(1, [printed(), shown()], mystnb=CAPTION), "without metadata mystnb.image.alt"),
+        (
+            cell(1, [printed(), shown()], mystnb=CAPTION | {"image": {"alt": " "}}),
+            "without metadata mystnb.image.alt",
+        ),
+        (
+            cell(1, [printed(), shown()], mystnb={"image": ALT["image"]}),
+            "without metadata mystnb.figure.caption",
+        ),
+        (
+            cell(1, [printed(), shown()], mystnb=ALT | {"figure": {"name": "fig-row"}}),
+            "mystnb.figure.caption",
+        ),
         (cell(1, [printed(), shown(), shown()], mystnb=ALT), "2 pictures"),
         (cell(1, [shown()], mystnb=ALT), "print the picture's key numbers"),
         (cell(1, [shown("image/svg+xml", "x" * (MAX_PICTURE_BYTES + 1))], mystnb=ALT), "of 300001 bytes"),
@@ -363,6 +387,12 @@ def test_a_picture_without_alt_text_is_found(text):
 )
 def test_described_pictures_and_shown_syntax_are_allowed(text):
     assert alt_problems(text) == []
+
+
+def test_a_link_in_html_is_found():
+    assert len(link_problems('see <a class="x" href="https://example.org/">there</a>')) == 1
+    assert link_problems("see [there](https://example.org/), `<a href='https://example.org/'>`") == []
+    assert link_problems('<a href="pooling.html">there</a>') == []
 
 
 def test_every_kind_of_label_is_found(tmp_path):

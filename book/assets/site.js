@@ -25,3 +25,13 @@ const measure = (formulas) => {
   }
 };
 MathJax.options = { ...MathJax.options, renderActions: { metrics: [110, measure, ""] } };
+
+// Paper is light. The printed page has no second theme to switch to, so the attribute is turned for that moment.
+let themeOnScreen;
+addEventListener("beforeprint", () => {
+  themeOnScreen = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+});
+addEventListener("afterprint", () => {
+  document.documentElement.dataset.theme = themeOnScreen;
+});

@@ -64,8 +64,8 @@ GET_CNNKIT_ID = "get-cnnkit"
 GET_CNNKIT_METADATA = {
     "jupyter": {"source_hidden": True},
     "mystnb": {
-        "code_prompt_hide": "Hide the code that gets the package on Colab",
-        "code_prompt_show": "Show the code that gets the package on Colab",
+        "code_prompt_hide": "Hide the code for Colab",
+        "code_prompt_show": "Show the code for Colab",
     },
     "tags": ["hide-cell"],
 }
