@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from book.tools.address import ROOT
 
 # in two parts, because this file is checked too
-WRONG = "te" + "h"
+WRONG = "t" + "eh"
 
 
 def test_misspelt_words_of_a_notebook_are_found(tmp_path):
