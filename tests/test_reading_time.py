@@ -82,3 +82,20 @@ def test_a_chapter_takes_between_a_quarter_of_an_hour_and_two_hours():
     read, exercises = minutes(ROOT / "book" / "pooling.ipynb")
     assert 15 <= read <= 120
     assert 30 <= exercises <= 60
+
+
+def test_the_first_page_says_how_long_each_part_takes():
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+    text = "\n".join(
+        cell.source for cell in nbformat.read(ROOT / "book/index.ipynb", as_version=4).cells
+    )
+    said = {
+        title: (float(read), float(exercises))
+        for title, read, exercises in re.findall(r"^\| \[(.*?)\].*\| ([\d.]+) h \| ([\d.]+) h \|$", text, re.M)
+    }
+    counted = {}
+    for part in parts:
+        if part["caption"] != "Reference":
+            each = [minutes(ROOT / f"{page['file']}.ipynb") for page in part["chapters"]]
+            counted[part["caption"]] = tuple(round(sum(column) / 30) / 2 for column in zip(*each, strict=True))
+    assert said == counted
