@@ -97,7 +97,7 @@ class Run:
 
     name: str
     moments: list[Moment] = field(default_factory=list)
-    settings: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, float | int] = field(default_factory=dict)
 
 
 def normalised_digits() -> tuple[Examples, Examples]:
@@ -617,7 +617,7 @@ class StepSizes(_Training):
 
     def _in_words(self, run: Run) -> str:
         step, loss, (test,) = run.moments[-1]
-        return f"{run.name}: after {step} steps training loss {loss:.2f}, test accuracy {test:.2f}"
+        return f"{run.name}: {step} steps, loss {loss:.2f}, test accuracy {test:.2f}"
 
 
 class DropoutGap(_Training):
@@ -727,8 +727,8 @@ class OwnPicture(Experiment):
         )
         total = round(self._mask_now.sum().item(), 2) + 0.0
         return (
-            f"Mask {self.mask.value!r} (sum of weights {total:g}) on {self.picture.value!r}, {rows} by "
-            f"{columns} pixels: answers from {low:g} to {high:g}, mean {mean:g}"
+            f"{self.mask.value} (weights sum to {total:g}) on {self.picture.value}, {rows} by {columns}: "
+            f"answers from {low:g} to {high:g}, mean {mean:g}"
         )
 
     def _chosen(self) -> tuple[Tensor, Tensor]:

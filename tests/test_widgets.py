@@ -6,6 +6,7 @@ import datetime
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -308,9 +309,15 @@ def test_answers_are_grey_where_the_weights_sum_to_one():
 
 
 # ---------------------------------------------------------------------- the widgets
+def in_a_thread(function, *arguments):
+    """Playwright, where the same process has run browser tests before, keeps an event loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *arguments).result()
+
+
 def driven(act):
     """Run what a reader does, where a kernel's event loop would run it."""
-    return asyncio.run(act())
+    in_a_thread(asyncio.run, act())
 
 
 async def until(condition):
@@ -338,7 +345,7 @@ def test_default_runs_are_there_from_the_start_as_widget_and_as_picture():
     assert bundle["text/plain"] == experiment.summary
     assert "test accuracy" in experiment.summary.splitlines()[1]
     assert "<svg" in bundle["image/svg+xml"]
-    assert "step size 0.3, no batch norm: after 10 steps" in experiment._picture.value
+    assert "step size 0.3, no batch norm: 10 steps" in experiment._picture.value
 
 
 def test_train_lets_the_curve_grow(curves):
@@ -356,12 +363,12 @@ def test_train_lets_the_curve_grow(curves):
     assert seen == [1, 2, 3]
     assert curves.progress.value == 30
     assert curves.button.description == "Train"
-    assert 'role="status">Done: step size 0.3, batch norm: after 30 steps' in curves.message
+    assert 'role="status">Done: step size 0.3, batch norm: 30 steps' in curves.message
 
 
 def test_the_same_button_stops_and_what_was_learnt_stays(curves):
     async def act():
-        curves.steps = 100_000
+        curves.steps = 1000  # more than the few that it takes to press the button
         curves.button.click()
         await until(lambda: curves.runs and len(curves.runs[0].moments) >= 2)
         curves.button.click()
@@ -434,7 +441,7 @@ def test_an_error_in_a_callback_is_shown_and_the_next_run_works(curves, monkeypa
 
 @pytest.mark.bad_input
 def test_without_an_event_loop_the_reader_is_told(curves):
-    curves.button.click()
+    in_a_thread(curves.button.click)
     assert "RuntimeError: no running event loop" in curves.message
 
 
@@ -485,7 +492,7 @@ def test_a_picture_is_there_from_the_start(own):
     bundle = own._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "image/png", VIEW}
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
-    assert bundle["text/plain"].startswith("Mask 'edge' (sum of weights 0) on 'coins', 303 by 384 pixels")
+    assert bundle["text/plain"].startswith("edge (weights sum to 0) on coins, 303 by 384: answers from")
     assert [weight.value for weight in own.weights] == [-1, 0, 1] * 3
 
 
@@ -493,15 +500,15 @@ def test_own_picture_is_read_and_offered_again(own):
     before = shown(own)
     give(own, encoded(Image.new("L", (40, 30), 128)))
     assert own.picture.value == "yours: mine.png"
-    assert "on 'yours: mine.png', 30 by 40 pixels: answers from 0 to 0" in own.summary.replace("&#x27;", "'")
+    assert "on yours: mine.png, 30 by 40: answers from 0 to 0" in own.summary
     assert own.upload.value == ()  # the same file can be opened again
     assert shown(own) != before
     give(own, encoded(Image.new("L", (50, 30), 128)))
-    assert "30 by 50 pixels" in own.summary
+    assert "30 by 50" in own.summary
     own.picture.value = "coins"
     assert shown(own) == before
     own.picture.value = "yours: mine.png"
-    assert "30 by 50 pixels" in own.summary
+    assert "30 by 50" in own.summary
 
 
 @pytest.mark.bad_input
@@ -526,11 +533,11 @@ def test_masks_are_chosen_edited_and_drawn_once(own):
     assert [weight.value for weight in own.weights] == [-1, 0, 1, -2, 0, 2, -1, 0, 1]
     own.weights[4].value = 1
     assert own.mask.value == "your own"
-    assert "sum of weights 1" in own.summary
+    assert "weights sum to 1" in own.summary
     own.weights[0].value = -3
-    assert "sum of weights -1" in own.summary
+    assert "weights sum to -1" in own.summary
     own.mask.value = "blur"
-    assert "sum of weights 1" in own.summary  # of exact ninths, though the fields show four places
+    assert "weights sum to 1" in own.summary  # of exact ninths, though the fields show four places
     assert len(drawn) == 4
 
 
