@@ -166,6 +166,8 @@ def fgsm(
 ) -> Float[Tensor, "N C H W"]:
     """One step of the fast gradient sign method: every pixel moves by epsilon to where the loss rises.
 
+    Implements eq-fgsm.
+
     Args:
         model: a classifier of pixels from 0 to 1 (see `Pixels`).
         x: images, pixels from 0 to 1.

@@ -98,6 +98,7 @@ def test_pixels_normalise_before_the_network():
     torch.testing.assert_close(found.flatten(), w / 0.2)
 
 
+@pytest.mark.equation("eq-fgsm")
 def test_fgsm_on_a_logistic_classifier():
     """For two classes the loss rises along (w_other - w_label), and the margin falls by epsilon ||.||_1."""
     w, b = torch.randn(2, 9, dtype=torch.float64), torch.randn(2, dtype=torch.float64)
