@@ -128,7 +128,7 @@ def grad_cam(
         layer: a module inside the model with outputs of shape (N, maps, h, w); usually the last such.
 
     Returns:
-        One map for each image, of the layer's size: enlarge it to lay it over the image.
+        One map for each image; as it has the layer's size, enlarge it before you lay it over the image.
 
     Raises:
         ValueError: shapes that do not fit, or a layer that is not in the model, is not used, or has no maps.

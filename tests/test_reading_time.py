@@ -1,7 +1,10 @@
 """The reading time of a page: counted as its module says, and shown for chapters only."""
 
+import re
+
 import nbformat
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from book.tools.address import ROOT
@@ -86,16 +89,18 @@ def test_a_chapter_takes_between_a_quarter_of_an_hour_and_two_hours():
 
 def test_the_first_page_says_how_long_each_part_takes():
     parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
-    text = "\n".join(
-        cell.source for cell in nbformat.read(ROOT / "book/index.ipynb", as_version=4).cells
-    )
+    text = "\n".join(cell.source for cell in nbformat.read(ROOT / "book/index.ipynb", as_version=4).cells)
     said = {
         title: (float(read), float(exercises))
-        for title, read, exercises in re.findall(r"^\| \[(.*?)\].*\| ([\d.]+) h \| ([\d.]+) h \|$", text, re.M)
+        for title, read, exercises in re.findall(
+            r"^\| \[(.*?)\].*\| ([\d.]+) h \| ([\d.]+) h \|$", text, re.M
+        )
     }
     counted = {}
     for part in parts:
         if part["caption"] != "Reference":
             each = [minutes(ROOT / f"{page['file']}.ipynb") for page in part["chapters"]]
-            counted[part["caption"]] = tuple(round(sum(column) / 30) / 2 for column in zip(*each, strict=True))
+            counted[part["caption"]] = tuple(
+                round(sum(column) / 30) / 2 for column in zip(*each, strict=True)
+            )
     assert said == counted
