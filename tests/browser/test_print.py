@@ -78,6 +78,9 @@ def test_paper_prints_the_address_of_a_link(open_page: Callable, address: str) -
     link = page.locator(".bd-article a.external[href*='axe-core']")
     printed = link.evaluate("(link) => getComputedStyle(link, '::after').content")
     assert link.get_attribute("href") in printed
+    page.goto(f"{address}/book/bibliography.html")
+    for link in page.locator(".citation a.external").all():
+        assert link.evaluate("(link) => getComputedStyle(link, '::after').content") == "none"
 
 
 def test_a_dark_page_prints_light(open_page: Callable, address: str, tmp_path: Path) -> None:

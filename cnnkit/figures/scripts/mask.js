@@ -1,7 +1,7 @@
 // A photograph under a mask: the window, the nine products and their sum, at the place that is pointed at.
 (() => {
   const { define, convolutions, numberGrid, pixels, number, factor, equals, tint, clamp } = globalThis.cnnFigures;
-  const SIDE = 320, CELL = 106, ROW = 38, OWN = "my own";
+  const SIDE = 308, CELL = 102, ROW = 38, OWN = "my own";
 
   define("mask", (figure) => {
     const { h, state } = figure;
